@@ -1,0 +1,116 @@
+"""What a replay leaves behind in every case, and what a verification concludes from it. Secrets are masked before."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Outcome = Literal["succeeded", "refused", "diverged", "failed", "error"]
+StepStatus = Literal["succeeded", "skipped", "diverged", "failed", "not_run"]
+Verdict = Literal[
+    "passed",
+    "failed",
+    "flaky",
+    "precondition_unmet",
+    "vacuous",
+    "inconclusive",
+    "limit_exceeded",
+    "policy_violation",
+    "invalid_package",
+    "error",
+]
+
+OUTCOME_EXIT_CODES: dict[Outcome, int] = {
+    "succeeded": 0,
+    "error": 1,
+    "refused": 3,
+    "diverged": 4,
+    "failed": 5,
+}
+
+
+class Record(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class CheckRecord(Record):
+    kind: Literal["requires", "expect", "invariant", "scenario", "when", "output", "result", "ready"]
+    expression: str
+    holds: bool
+    detail: str = ""
+    """Why it does not hold, or the error of its evaluation."""
+
+
+class StepRecord(Record):
+    id: str
+    title: str = ""
+    action: str
+    command: str = ""
+    """What was carried out, masked, for people."""
+    status: StepStatus = "not_run"
+    attempts: int = 0
+    duration_seconds: float = 0
+    exit_code: int | None = None
+    reason: str = ""
+    stdout: str = ""
+    stderr: str = ""
+    """The last 4,000 characters, masked, control characters escaped."""
+    checks: list[CheckRecord] = Field(default_factory=list)
+    outputs: dict[str, Any] = Field(default_factory=dict)
+    changed: list[str] = Field(default_factory=list)
+    """Paths below ``work/`` that the step made, changed (``+ ~``) or removed (``-``), as ``"+ work/key.pem"``."""
+
+
+class ConditionRecord(Record):
+    condition: str
+    status: Literal["holds", "fails", "unknown"]
+    found: Any = None
+
+
+class ExecutorRecord(Record):
+    driver: str
+    isolation: str
+    environment: str
+    environment_digest: str
+    limits_enforced: bool = True
+
+
+class Report(Record):
+    """One replay. ``replay_id`` makes submitting it twice harmless."""
+
+    replay_id: str
+    experience: str
+    """``name`` for a folder, ``organization/name`` for one from a marketplace."""
+    version: str
+    digest: str
+    scenario: str = ""
+    outcome: Outcome
+    code: str = ""
+    """Stable code of what stopped it, for example ``condition_unmet``; empty when it succeeded."""
+    reason: str = ""
+    advice: str = ""
+    executor: ExecutorRecord | None = None
+    facts: dict[str, Any] = Field(default_factory=dict)
+    conditions: list[ConditionRecord] = Field(default_factory=list)
+    parameters: dict[str, Any] = Field(default_factory=dict)
+    steps: list[StepRecord] = Field(default_factory=list)
+    checks: list[CheckRecord] = Field(default_factory=list)
+    """The scenario's final checks, evaluated after everything inside was killed."""
+    undo: list[StepRecord] = Field(default_factory=list)
+    result: dict[str, Any] = Field(default_factory=dict)
+    started_at: datetime
+    duration_seconds: float = 0
+    replayer: str = ""
+
+
+class ScenarioVerdict(Record):
+    """What one scenario in one environment proves."""
+
+    scenario: str
+    verdict: Verdict
+    reason: str
+    report: Report
+    hollow_caught: bool | None = None
+    """True when the checks failed while no step was carried out; None where that was not asked."""
