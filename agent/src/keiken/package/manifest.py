@@ -133,9 +133,7 @@ class Step(Shape):
     def _one_action(self) -> Self:
         found = [name for name in ACTIONS if getattr(self, name) is not None]
         if len(found) != 1:
-            raise ValueError(
-                f"step '{self.id}' has {len(found)} actions ({', '.join(found) or 'none'}); one is needed"
-            )
+            raise ValueError(f"step '{self.id}' has {len(found)} actions ({', '.join(found) or 'none'}); one is needed")
         if self.shell is not None and "${{" in self.shell:
             raise ValueError(
                 f"step '{self.id}': a parameter never becomes script text; "
@@ -209,9 +207,7 @@ class Manifest(Shape):
         for scenario in self.scenarios:
             for step in filter(None, [scenario.at, *scenario.answers]):
                 if step not in steps:
-                    raise ValueError(
-                        f"scenario '{scenario.name}' names the step '{step}', which does not exist"
-                    )
+                    raise ValueError(f"scenario '{scenario.name}' names the step '{step}', which does not exist")
         return self
 
     @property
