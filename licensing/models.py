@@ -1,0 +1,115 @@
+"""On which terms: versioned terms, offers, acceptances and grants."""
+
+from __future__ import annotations
+
+import uuid
+
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from accounts.models import SLUG, Organization
+from experiences.models import Experience
+
+
+class Terms(models.Model):
+    """A text and its machine-readable uses. Immutable: a change is a new version."""
+
+    class Kind(models.TextChoices):
+        SPDX = "spdx", _("SPDX license")
+        CUSTOM = "custom", _("custom text")
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    organization = models.ForeignKey(Organization, on_delete=models.PROTECT, related_name="terms")
+    name = models.CharField(max_length=64, validators=[SLUG])
+    version = models.PositiveIntegerField()
+    kind = models.CharField(max_length=6, choices=Kind.choices)
+    spdx = models.CharField(max_length=200, blank=True)
+    text = models.TextField()
+    text_sha256 = models.CharField(max_length=64)
+    uses = ArrayField(models.CharField(max_length=20))
+    """Of ``replay, read, modify, derive, redistribute, resell, train``."""
+    created_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        verbose_name_plural = "terms"
+        constraints = [
+            models.UniqueConstraint(fields=["organization", "name", "version"], name="terms_version_once"),
+            models.CheckConstraint(condition=Q(kind="custom") | ~Q(spdx=""), name="terms_spdx_named"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.name} v{self.version}"
+
+
+class Offer(models.Model):
+    """Who may have an experience on which terms. Paid kinds join through licensing.drivers."""
+
+    class Kind(models.TextChoices):
+        FREE = "free", _("free for every organization")
+        ORGANIZATION = "organization", _("internal to the publishing organization")
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    experience = models.ForeignKey(Experience, on_delete=models.PROTECT, related_name="offers")
+    terms = models.ForeignKey(Terms, on_delete=models.PROTECT, related_name="offers")
+    kind = models.CharField(max_length=12, choices=Kind.choices)
+    grant_days = models.PositiveIntegerField(null=True, blank=True)
+    """How long a grant lasts; None means until revoked."""
+    is_active = models.BooleanField(default=True)
+    created_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["experience", "kind"], condition=Q(is_active=True), name="offer_active_once"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} offer of {self.experience}"
+
+
+class Acceptance(models.Model):
+    """Who accepted which exact text, for whom, when. The database refuses to change or delete it."""
+
+    offer = models.ForeignKey(Offer, on_delete=models.PROTECT, related_name="acceptances")
+    organization = models.ForeignKey(Organization, on_delete=models.PROTECT, related_name="acceptances")
+    accepted_by_kind = models.CharField(max_length=10)
+    accepted_by_id = models.BigIntegerField()
+    accepted_by_name = models.CharField(max_length=100)
+    text_sha256 = models.CharField(max_length=64)
+    at = models.DateTimeField(default=timezone.now)
+
+    def __str__(self) -> str:
+        return f"{self.accepted_by_name} for {self.organization_id}"
+
+
+class Grant(models.Model):
+    """An organization may use an experience from start to end, unless revoked."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    acceptance = models.OneToOneField(Acceptance, on_delete=models.PROTECT, related_name="grant")
+    experience = models.ForeignKey(Experience, on_delete=models.PROTECT, related_name="grants")
+    organization = models.ForeignKey(Organization, on_delete=models.PROTECT, related_name="grants")
+    starts_at = models.DateTimeField(default=timezone.now)
+    ends_at = models.DateTimeField(null=True, blank=True)
+    revoked_at = models.DateTimeField(null=True, blank=True)
+    revoked_reason = models.CharField(max_length=300, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["experience", "organization"],
+                condition=Q(revoked_at__isnull=True),
+                name="grant_open_once",
+            ),
+            models.CheckConstraint(
+                condition=Q(ends_at__isnull=True) | Q(ends_at__gt=models.F("starts_at")),
+                name="grant_ends_after_start",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.organization_id} may use {self.experience_id}"

@@ -1,0 +1,145 @@
+"""Everything an operator can set, as one typed object read once from the environment."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import secrets
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+PROJECT = Path(__file__).resolve().parent.parent
+
+
+class ConfigurationError(Exception):
+    """An environment variable cannot be read; the message names it and what it takes."""
+
+
+def default_data_dir() -> Path:
+    """One folder per checkout, so that two clones on one machine never share a database."""
+    base = Path("/var/lib/keiken") if os.geteuid() == 0 else Path.home() / ".local/share/keiken"
+    return base / hashlib.sha256(str(PROJECT).encode()).hexdigest()[:10]
+
+
+class Configuration(BaseModel):
+    """Each field is read from the variable named in ``alias``; the description is its documentation."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    data_dir: Path = Field(
+        default_factory=default_data_dir,
+        alias="KEIKEN_DATA_DIR",
+        description="Folder for the embedded database and broker, blobs, keys and logs.",
+    )
+    database_url: str = Field(
+        "",
+        alias="DATABASE_URL",
+        description="postgresql://… of a real server; empty means the embedded PostgreSQL.",
+    )
+    redis_url: str = Field(
+        "", alias="REDIS_URL", description="redis://… of a real server; empty means the embedded Valkey."
+    )
+    debug: bool = Field(False, alias="KEIKEN_DEBUG", description="Django's debug pages. Never in production.")
+    secret_key: str = Field(
+        "",
+        alias="KEIKEN_SECRET_KEY",
+        description="Signs sessions; empty means one made at first start and kept in the data folder.",
+    )
+    host: str = Field("127.0.0.1", alias="KEIKEN_HOST", description="Address the web server listens on.")
+    port: int = Field(8470, ge=1, le=65535, alias="KEIKEN_PORT", description="Port the web server listens on.")
+    public_url: str = Field(
+        "",
+        alias="KEIKEN_PUBLIC_URL",
+        description="https://… as people reach it; empty means http://host:port and no HTTPS enforcement.",
+    )
+    allowed_hosts: str = Field(
+        "localhost,127.0.0.1,[::1]",
+        alias="KEIKEN_ALLOWED_HOSTS",
+        description="Host names the site answers to, separated by commas.",
+    )
+    environments: str = Field(
+        "debian-12,debian-12-web,debian-12-data",
+        alias="KEIKEN_ENVIRONMENTS",
+        description="Environments this worker proves experiences in, separated by commas.",
+    )
+    reverify_days: int = Field(
+        30,
+        ge=1,
+        alias="KEIKEN_REVERIFY_DAYS",
+        description="A version is verified only while a passing attestation is younger than this.",
+    )
+    lease_seconds: int = Field(
+        120,
+        ge=2,
+        alias="KEIKEN_LEASE_SECONDS",
+        description="How long a worker may be silent before its verification is given to another.",
+    )
+    nudge_seconds: float = Field(
+        5,
+        gt=0,
+        alias="KEIKEN_NUDGE_SECONDS",
+        description="How often beat looks for verifications that wait or whose worker went silent.",
+    )
+    upload_max_bytes: int = Field(
+        16 << 20, ge=1024, alias="KEIKEN_UPLOAD_MAX_BYTES", description="Largest package that may be published."
+    )
+    rate_anonymous: str = Field(
+        "120/min", alias="KEIKEN_RATE_ANONYMOUS", description="API requests of a stranger, per address."
+    )
+    rate_known: str = Field("1200/min", alias="KEIKEN_RATE_KNOWN", description="API requests of a person or agent.")
+    email_url: str = Field(
+        "",
+        alias="KEIKEN_EMAIL_URL",
+        description="smtp://user:password@host:port; empty means mails are written below the data folder.",
+    )
+
+    @property
+    def site_url(self) -> str:
+        return self.public_url.rstrip("/") or f"http://{self.host}:{self.port}"
+
+    @property
+    def uses_https(self) -> bool:
+        return self.site_url.startswith("https://")
+
+    @property
+    def environment_names(self) -> list[str]:
+        return [name.strip() for name in self.environments.split(",") if name.strip()]
+
+    @property
+    def signing_key_path(self) -> Path:
+        return self.data_dir / "keys" / "signing.pem"
+
+    @property
+    def blob_dir(self) -> Path:
+        return self.data_dir / "blobs"
+
+
+def read_configuration(environ: Mapping[str, str] = os.environ) -> Configuration:
+    """The configuration of this process. Raises ConfigurationError naming the variable at fault."""
+    names = {field.alias for field in Configuration.model_fields.values() if field.alias}
+    given: dict[str, Any] = {name: environ[name] for name in names if environ.get(name)}
+    try:
+        return Configuration(**given)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = str(first["loc"][0])
+        field = next(f for f in Configuration.model_fields.values() if f.alias == name)
+        raise ConfigurationError(f"{name}: {first['msg']}. It takes: {field.description}") from None
+
+
+def secret_key(configuration: Configuration) -> str:
+    """The configured key, else one kept in the data folder, readable by its owner only."""
+    if configuration.secret_key:
+        return configuration.secret_key
+    path = configuration.data_dir / "keys" / "django"
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return path.read_text()
+    with os.fdopen(descriptor, "w") as file:
+        file.write(secrets.token_urlsafe(50))
+    return path.read_text()
