@@ -1,0 +1,24 @@
+"""The product's own settings on test services: a database, a broker database and a data folder per test process."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from marketplace import embedded
+from marketplace.config import default_data_dir
+
+WORKER = os.environ.get("PYTEST_XDIST_WORKER", "main")
+SERVICES_DIR = Path(os.environ.get("KEIKEN_TEST_DIR") or default_data_dir() / "test")
+USES_EMBEDDED_POSTGRES = not os.environ.get("DATABASE_URL")
+USES_EMBEDDED_VALKEY = not os.environ.get("REDIS_URL")
+
+if USES_EMBEDDED_POSTGRES:
+    os.environ["DATABASE_URL"] = embedded.database_url(SERVICES_DIR)
+if USES_EMBEDDED_VALKEY:
+    # Valkey has 16 databases; the first is the controller's.
+    number = 0 if WORKER == "main" else 1 + int(WORKER.removeprefix("gw"))
+    os.environ["REDIS_URL"] = f"{embedded.redis_url(SERVICES_DIR)}?db={number}"
+os.environ["KEIKEN_DATA_DIR"] = str(SERVICES_DIR / WORKER)
+
+from marketplace.settings import *  # noqa: E402, F403
