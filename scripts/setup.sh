@@ -1,0 +1,56 @@
+#!/usr/bin/env bash
+# Sets up a checkout: virtual environment, hash-locked requirements, the sandbox runtime. Quick when all is there.
+set -euo pipefail
+venv=$1
+python=${PYTHON:-python3}
+
+say() { printf '· %s\n' "$*"; }
+
+may_install() { [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; }
+
+install_packages() {
+    say "installing $* from the system's packages"
+    if ! apt-get install -y -q --no-install-recommends "$@" >/dev/null 2>&1; then
+        apt-get update -q >/dev/null
+        DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "$@" >/dev/null
+    fi
+}
+
+if ! "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then
+    echo "Keiken needs Python 3.11 or newer. Set PYTHON to one: make setup PYTHON=/usr/bin/python3.12" >&2
+    exit 1
+fi
+
+if [ ! -x "$venv/bin/python" ]; then
+    say "making the virtual environment"
+    if ! "$python" -m venv "$venv" >/dev/null 2>&1; then
+        rm -rf "$venv"
+        if may_install; then
+            install_packages python3-venv
+            "$python" -m venv "$venv"
+        else
+            echo "Python's venv module is missing. On Debian and Ubuntu: sudo apt-get install python3-venv" >&2
+            exit 1
+        fi
+    fi
+fi
+
+say "installing the locked requirements"
+"$venv/bin/pip" install -q --disable-pip-version-check --require-hashes -r requirements/bootstrap.txt
+# uv is quick but does not read pip's configuration (a company's mirror, say); pip is the way then.
+"$venv/bin/uv" pip install -q --python "$venv/bin/python" --require-hashes -r requirements/dev.txt 2>/dev/null \
+    || "$venv/bin/pip" install -q --disable-pip-version-check --require-hashes -r requirements/dev.txt
+"$venv/bin/pip" install -q --disable-pip-version-check --no-deps --no-build-isolation -e agent
+
+missing=()
+command -v bwrap >/dev/null || missing+=(bubblewrap)
+command -v mmdebstrap >/dev/null || missing+=(mmdebstrap)
+if [ ${#missing[@]} -gt 0 ]; then
+    if may_install; then
+        install_packages "${missing[@]}" || say "could not install ${missing[*]}"
+    else
+        say "please install: sudo apt-get install ${missing[*]}"
+        say "(bubblewrap is the sandbox; without mmdebstrap experiences are proven in 'local', this machine's own /usr)"
+    fi
+fi
+say "ready"
