@@ -1,0 +1,68 @@
+"""What every answer carries: a strict content policy, a request id; and what no request may exceed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+
+from accounts.domain.refusals import TooLarge
+from marketplace.problems import problem_response
+from marketplace.requests import is_api, request_id
+
+CONTENT_SECURITY_POLICY: Final = "; ".join(
+    (
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        # data: is for the QR code of two-step sign-in, which allauth draws into an <img>.
+        "img-src 'self' data:",
+        "font-src 'self'",
+        "connect-src 'self'",
+        "form-action 'self'",
+        "base-uri 'none'",
+        "frame-ancestors 'none'",
+    )
+)
+PERMISSIONS_POLICY: Final = ", ".join(
+    f"{feature}=()"
+    for feature in ("accelerometer", "camera", "geolocation", "gyroscope", "microphone", "payment", "usb")
+)
+
+
+class SecurityHeaders:
+    """Sets the headers on every answer and refuses API bodies above the upload limit before they are read."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        response = self._refuse_large(request) or self.get_response(request)
+        headers = response.headers
+        headers.setdefault("Content-Security-Policy", CONTENT_SECURITY_POLICY)
+        headers.setdefault("Permissions-Policy", PERMISSIONS_POLICY)
+        headers.setdefault("Cross-Origin-Resource-Policy", "same-origin")
+        headers.setdefault("X-Content-Type-Options", "nosniff")
+        headers["X-Request-Id"] = request_id(request)
+        if is_api(request):
+            headers.setdefault("Cache-Control", "no-store")
+        return response
+
+    @staticmethod
+    def _refuse_large(request: HttpRequest) -> HttpResponse | None:
+        # WSGI hands over at most Content-Length bytes, so the declared length bounds what is read.
+        declared = str(request.META.get("CONTENT_LENGTH") or "0")
+        limit = settings.KEIKEN.upload_max_bytes
+        if not is_api(request) or not declared.isdecimal() or int(declared) <= limit:
+            return None
+        return problem_response(
+            request,
+            TooLarge(
+                "body_too_large",
+                f"The request has {declared} bytes; at most {limit} are taken.",
+                "Leave out of the package what a replay does not need, above all recordings in trace/.",
+                {"limit_bytes": limit},
+            ),
+        )
