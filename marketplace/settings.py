@@ -175,7 +175,10 @@ CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_DEFAULT_QUEUE = "default"
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
-CELERY_TASK_ROUTES = {"experiences.tasks.attest": {"queue": "attest"}}
+CELERY_TASK_ROUTES = {
+    "experiences.tasks.verify": {"queue": "verify"},
+    "experiences.tasks.attest": {"queue": "attest"},
+}
 CELERY_BEAT_SCHEDULE_FILENAME = str(KEIKEN.data_dir / "beat-schedule")
 CELERY_BEAT_SCHEDULE = {
     "nudge-verifications": {"task": "experiences.tasks.nudge", "schedule": KEIKEN.nudge_seconds},
