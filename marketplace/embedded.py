@@ -63,8 +63,7 @@ def _start_postgres(folder: Path) -> None:
 
 def _postgres_pid(folder: Path) -> int | None:
     try:
-        pid = int((folder / "postmaster.pid").read_text().split("
-", 1)[0])
+        pid = int((folder / "postmaster.pid").read_text().split("\n", 1)[0])
     except FileNotFoundError:
         return None
     return pid if _alive(pid) else None
