@@ -1,0 +1,92 @@
+"""What templates need beside Django's own: icons, marks, stars, commands."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import template
+from django.utils.html import format_html
+from django.utils.safestring import SafeString, mark_safe
+
+from marketplace import wording
+from marketplace.icons import ICONS
+
+register = template.Library()
+KINDS = {
+    "verdict": wording.VERDICTS,
+    "status": wording.STATUSES,
+    "fit": wording.FITS,
+    "outcome": wording.OUTCOMES,
+}
+
+
+@register.simple_tag
+def icon(name: str) -> SafeString:
+    """An inline icon; hidden from screen readers because the words beside it say the same."""
+    return mark_safe(  # noqa: S308  # the paths are constants of ours
+        f'<svg class="icon" viewBox="0 0 24 24" aria-hidden="true" focusable="false">{ICONS[name]}</svg>'
+    )
+
+
+@register.simple_tag
+def mark(kind: str, value: str) -> SafeString:
+    """A state as shape and word: ``{% mark "verdict" "passed" %}``."""
+    found = KINDS[kind].get(value, wording.UNKNOWN)
+    return format_html(
+        '<span class="mark {}" title="{}">{}{}</span>', found.tone, found.meaning, icon(found.icon), found.label
+    )
+
+
+@register.simple_tag
+def seal(value: str, detail: str = "") -> SafeString:
+    """The large mark at the head of an experience."""
+    found = wording.STATUSES.get(value, wording.UNKNOWN)
+    return format_html(
+        '<div class="seal {}">{}<div><strong>{}</strong><p>{}</p></div></div>',
+        found.tone,
+        icon(found.icon),
+        found.label,
+        detail or found.meaning,
+    )
+
+
+@register.filter
+def tone(value: str, kind: str) -> str:
+    return KINDS[kind].get(value, wording.UNKNOWN).tone
+
+
+@register.filter
+def meaning(value: str, kind: str) -> Any:
+    return KINDS[kind].get(value, wording.UNKNOWN).meaning
+
+
+@register.filter
+def isolation(value: str) -> Any:
+    return wording.ISOLATION.get(value, value)
+
+
+@register.filter
+def use(value: str) -> Any:
+    return wording.USES.get(value, value)
+
+
+@register.filter
+def short_digest(value: str) -> str:
+    """``sha256:0123456789ab…`` is enough to recognize; the whole stands in the title or beside it."""
+    return f"{value[:19]}…" if len(value) > 20 else value
+
+
+@register.filter
+def seconds(value: float | None) -> str:
+    """A duration people can read: 0.42 s, 12 s, 3 min 5 s."""
+    if value is None:
+        return ""
+    if value < 10:
+        return f"{value:.2f} s"
+    whole = round(value)
+    return f"{whole} s" if whole < 60 else f"{whole // 60} min {whole % 60} s"
+
+
+@register.filter
+def get(mapping: dict[str, Any], key: str) -> Any:
+    return mapping.get(key)
