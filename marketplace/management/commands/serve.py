@@ -35,11 +35,11 @@ class Command(BaseCommand):
             self.stdout.write("\nStopped. The embedded database goes on running: make stop ends it.")
 
     def _greet(self, configuration: Configuration) -> None:
-        from marketplace.demo.story import LOGINS, demo_accounts_exist
+        from marketplace.demo.parties import logins
 
         self.stdout.write(self.style.SUCCESS(f"Keiken is at {configuration.site_url}"))
-        if demo_accounts_exist():
-            for login in LOGINS:
+        if known := logins():
+            for login in known:
                 self.stdout.write(f"  {login.email}  password: {login.password}  ({login.what})")
         else:
             self.stdout.write("  Run 'make demo' once for example experiences and demo logins, or sign up.")
