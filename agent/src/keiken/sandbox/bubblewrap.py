@@ -1,0 +1,188 @@
+"""The default driver: bubblewrap under our own limits, started by a launcher process of its own for each sandbox."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from keiken.errors import Refused, SandboxUnavailable
+from keiken.i18n import _
+from keiken.paths import cache_dir
+from keiken.sandbox import seccomp, wire
+from keiken.sandbox.bwrap_arguments import HIDDEN
+from keiken.sandbox.jobfolder import JobFolder
+from keiken.sandbox.protocol import Capability, Environment, Isolation, Limits
+from keiken.sandbox.session import BubblewrapSandbox
+
+NAME = "bubblewrap"
+ISOLATION: Isolation = "namespace"
+_LAUNCHER = (
+    "import sys; sys.path.insert(0, sys.argv[1]); from keiken.sandbox.launcher import main; main(int(sys.argv[2]))"
+)
+_READY_SECONDS = 30
+_HOST_FOLDERS = ("/usr", "/bin", "/lib", "/lib32", "/lib64", "/libx32", "/sbin")
+
+
+class BubblewrapDriver:
+    """Opens sandboxes with bubblewrap; works as root (full limits) and as a plain user."""
+
+    name = NAME
+
+    def probe(self) -> Capability:
+        """Prove on this machine that what must be refused is refused; remembered for a while by this process."""
+        from keiken.sandbox import selftest
+
+        return selftest.capability(self)
+
+    def open(
+        self,
+        *,
+        environment: Environment,
+        package: Path,
+        commands: Sequence[str],
+        network: Sequence[str],
+        limits: Limits,
+    ) -> BubblewrapSandbox:
+        """A live sandbox over a copy of the package. Raises SandboxUnavailable, or Refused for a network it cannot limit."""
+        if network:
+            raise Refused(
+                "network_not_available",
+                _("This sandbox has no network but its own loopback; '{first}' cannot be reached.").format(
+                    first=network[0]
+                ),
+                _("Let the scenario offer the service on loopback, or replay on the machine itself with '--on host'."),
+            )
+        filter_program = seccomp.program()
+        return _start(
+            {
+                "owner": os.getpid(),
+                "bwrap": binary(),
+                "root": str(environment.root),
+                "host_folders": _host_folders() if environment.name == "local" else [],
+                "hidden": [path for path in HIDDEN if Path(path).exists()],
+                "package": str(package.resolve()),
+                "commands": list(commands),
+                "limits": asdict(limits),
+                **_places(),
+            },
+            filter_program,
+            environment,
+            limits,
+        )
+
+
+def binary() -> str:
+    """The path of bubblewrap; operators may name another one in KEIKEN_BWRAP. Raises SandboxUnavailable."""
+    path = os.environ.get("KEIKEN_BWRAP") or shutil.which("bwrap", path=os.environ.get("PATH", os.defpath))
+    if path is None or not os.access(path, os.X_OK):
+        raise SandboxUnavailable(
+            "bubblewrap_missing",
+            _("Bubblewrap is not installed, so nothing can be run safely."),
+            _("Install it: 'apt-get install bubblewrap' on Debian and Ubuntu, 'dnf install bubblewrap' on Fedora."),
+        )
+    return path
+
+
+def _host_folders() -> list[str]:
+    return [folder for folder in _HOST_FOLDERS if Path(folder).is_dir() and not Path(folder).is_symlink()]
+
+
+def _places() -> dict[str, str]:
+    """The slots' folder and the mount point: one for the machine as root, else the person's own."""
+    base = Path("/run/keiken") if os.geteuid() == 0 else cache_dir() / "sandboxes"
+    point = base / "mount"
+    try:
+        point.mkdir(parents=True, exist_ok=True)
+        if os.geteuid() == 0:
+            base.chmod(0o711)
+    except OSError as trouble:
+        raise SandboxUnavailable(
+            "state_folder_unusable",
+            _("The folder '{folder}' cannot be used: {trouble}.").format(folder=base, trouble=trouble.strerror),
+            _("Make it writable for this user."),
+        ) from trouble
+    return {"slots": str(base / "slots"), "point": str(point)}
+
+
+def _start(plan: dict[str, Any], program: bytes, environment: Environment, limits: Limits) -> BubblewrapSandbox:
+    ours, theirs = wire.pair()
+    source = str(Path(__file__).parents[2])
+    with tempfile.TemporaryFile() as complaints:
+        process = subprocess.Popen(
+            [sys.executable, "-I", "-S", "-c", _LAUNCHER, source, str(theirs.fileno())],
+            env={},
+            cwd="/",
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=complaints,
+            pass_fds=[theirs.fileno()],
+            start_new_session=True,
+        )
+        theirs.close()
+        program_fd = wire.sealed(program)
+        try:
+            ours.settimeout(_READY_SECONDS)
+            wire.send(ours, plan, [program_fd])
+            answer = wire.receive(ours)
+            ours.settimeout(None)
+        except OSError:
+            answer = None
+        finally:
+            os.close(program_fd)
+        if answer is None or "ready" not in answer[0]:
+            ours.close()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(10)
+            process.kill()
+            process.wait()
+            complaints.seek(0)
+            raise _unavailable(answer[0] if answer else {}, complaints.read(4000).decode(errors="replace").strip())
+    facts, (package_fd, work_fd, *tables) = answer
+    return BubblewrapSandbox(
+        environment=environment,
+        limits=limits,
+        limits_enforced=facts["limits_enforced"],
+        control=ours,
+        process=process,
+        folder=JobFolder(package_fd, work_fd, facts["uid"], facts["gid"]),
+        port_tables=tables,
+        uid=facts["uid"],
+    )
+
+
+def _unavailable(answer: dict[str, Any], complaints: str) -> SandboxUnavailable:
+    """The launcher's or bubblewrap's own words, with what to do about the causes we know."""
+    words = complaints.splitlines()[-1] if complaints else answer.get("message", "")
+    return SandboxUnavailable(
+        answer.get("trouble", "sandbox_failed"),
+        _("The sandbox did not start: {words}").format(words=words or _("the launcher ended without a word")),
+        advice_for(words + " " + str(answer.get("message", ""))),
+        {"words": complaints[-2000:]},
+    )
+
+
+def advice_for(words: str) -> str:
+    """What an operator can do about a message of bubblewrap or the kernel."""
+    if "disable-userns" in words or "Unknown option" in words:
+        return _("This bubblewrap is too old: version 0.8 or newer is needed (Debian 12, Ubuntu 24.04, Fedora 38).")
+    if "uid map" in words or "RTM_NEWADDR" in words:
+        return _(
+            "AppArmor stops unprivileged user namespaces here (Ubuntu 23.10 and later): load the profile "
+            "'bwrap-userns-restrict' from the package apparmor-profiles, or run the worker as root."
+        )
+    if "namespace" in words.lower() or "Operation not permitted" in words or "No space left" in words:
+        return _(
+            "User namespaces are off or used up: set the sysctl user.max_user_namespaces above 0 (and "
+            "kernel.unprivileged_userns_clone=1 on older Debian); in a container allow unshare and mount, or use a machine."
+        )
+    if "Can't mount proc" in words:
+        return _("The container hides parts of /proc: run the worker on the machine itself or with an unmasked /proc.")
+    return _("Run 'keiken doctor', or see docs/sandbox.md, for what this driver needs.")

@@ -1,0 +1,125 @@
+"""A driver proves itself before anything is trusted to it: it must refuse every escape tried in a real sandbox of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import tempfile
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from keiken.errors import KeikenError
+from keiken.i18n import _
+from keiken.sandbox import landlock, probes
+from keiken.sandbox.protocol import Capability, Limits
+
+if TYPE_CHECKING:
+    from keiken.sandbox.bubblewrap import BubblewrapDriver
+    from keiken.sandbox.session import BubblewrapSandbox
+
+CONTAINED = "contained"
+_GOOD_SECONDS, _BAD_SECONDS = 600.0, 20.0
+_LIMITS = Limits(wall_seconds=30, memory_mib=128, pids=16, work_mib=1, work_inodes=100)
+_lock = threading.Lock()
+_known: dict[tuple[int, str], tuple[float, Capability]] = {}
+
+
+def capability(driver: BubblewrapDriver) -> Capability:
+    """What the driver can enforce here; tried anew after ten minutes, after twenty seconds when it failed."""
+    key = (os.getpid(), os.environ.get("KEIKEN_BWRAP", ""))
+    with _lock:
+        until, found = _known.get(key, (0.0, None))
+        if found is None or time.monotonic() >= until:
+            found = _tried(driver)
+            _known[key] = (time.monotonic() + (_GOOD_SECONDS if found.working else _BAD_SECONDS), found)
+        return found
+
+
+def forget() -> None:
+    """Let the next ``capability`` try again."""
+    with _lock:
+        _known.clear()
+
+
+def _tried(driver: BubblewrapDriver) -> Capability:
+    from keiken.sandbox import environments
+
+    try:
+        environment = environments.local_root()
+        with tempfile.TemporaryDirectory(prefix="keiken-") as package:
+            (Path(package) / "SKILL.md").write_text("self-test\n", encoding="utf-8")
+            with driver.open(
+                environment=environment, package=Path(package), commands=["perl"], network=[], limits=_LIMITS
+            ) as sandbox:
+                results = _results(sandbox)
+                enforced = sandbox.limits_enforced
+    except KeikenError as trouble:
+        return _unusable(driver.name, trouble.message, trouble.advice)
+    except OSError as trouble:
+        return _unusable(driver.name, str(trouble), _("See docs/sandbox.md for what this driver needs."))
+    missed = [f"{name}: {result}" for name, result in results.items() if result != CONTAINED]
+    if missed:
+        problem = _("The self-test was not contained ({missed}).").format(missed=", ".join(missed[:5]))
+        advice = _(
+            "Nothing is run here. See docs/sandbox.md; it names what each probe needs from the kernel and bubblewrap."
+        )
+        return _unusable(driver.name, problem, advice, results)
+    return Capability(
+        driver=driver.name,
+        working=True,
+        isolation="namespace",
+        limits_enforced=enforced,
+        problem=""
+        if enforced
+        else _("No control group can be made here: memory and CPU are only bounded per process."),
+        advice="" if enforced else _("Run as root, or in a systemd unit with Delegate=yes."),
+        self_test=results,
+    )
+
+
+def _unusable(name: str, problem: str, advice: str, results: dict[str, str] | None = None) -> Capability:
+    return Capability(
+        driver=name,
+        working=False,
+        isolation="namespace",
+        limits_enforced=False,
+        problem=problem,
+        advice=advice,
+        self_test=results or {},
+    )
+
+
+def _results(sandbox: BubblewrapSandbox) -> dict[str, str]:
+    """Every probe, judged by its exit status as seen from outside, and by what we can see ourselves."""
+    results = {}
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        for name, argv in probes.programs(host_port=listener.getsockname()[1], host_pid=os.getpid()).items():
+            ended = sandbox.run(argv, env={}, stdin=b"", timeout_seconds=5)
+            results[name] = CONTAINED if ended.exit_code == probes.REFUSED else _words(ended.exit_code, ended.reason)
+        listener.setblocking(False)
+        with contextlib.suppress(BlockingIOError):
+            listener.accept()
+            results["host_network"] = "a connection arrived outside"
+    results["control"] = _control(sandbox)
+    results["uid"] = CONTAINED if os.geteuid() != 0 or sandbox.uid != 0 else "the job has the machine's user id 0"
+    if landlock.abi():
+        undeclared = sandbox.run(["id"], env={}, stdin=b"", timeout_seconds=5)
+        results["undeclared_command"] = (
+            CONTAINED if undeclared.exit_code == 126 else "an undeclared command was executed"
+        )
+    return results
+
+
+def _control(sandbox: BubblewrapSandbox) -> str:
+    """Something that must work: else "everything was refused" would prove nothing."""
+    argv = ["perl", "-e", "open(my $f,'>','/job/work/control') or exit 1; print $f 'ok'; close $f; exit 9"]
+    ended = sandbox.run(argv, env={}, stdin=b"", timeout_seconds=5)
+    written = sandbox.read("work/control").content == b"ok"
+    return CONTAINED if written and ended.exit_code == probes.GOT_THROUGH else _words(ended.exit_code, ended.reason)
+
+
+def _words(exit_code: int, reason: str) -> str:
+    return "got through" if exit_code == probes.GOT_THROUGH else f"could not be tried ({reason} {exit_code})"
