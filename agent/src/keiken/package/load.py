@@ -26,6 +26,7 @@ MANIFEST, SKILL = "experience.yaml", "SKILL.md"
 LEFT_OUT = {".git", ".hg", ".svn", "__pycache__", ".DS_Store", ".venv", "node_modules", ".pytest_cache"}
 LEFT_OUT_SUFFIXES = ("~", ".swp", ".pyc", ".orig")
 _TEMPLATE = re.compile(r"\$\{\{(.*?)\}\}", re.S)
+_SECRET = re.compile(r"^secrets\.([a-z][a-z0-9_]*)$")
 
 
 @dataclass(frozen=True)
@@ -130,6 +131,11 @@ def _cross_check(manifest: Manifest, files: Mapping[str, int], document: yaml.Do
     _check_parameters(manifest, document)
     _check_license(manifest, files, document)
     for path, expression in _expressions(manifest):
+        if secret := _SECRET.match(expression):
+            if secret.group(1) not in manifest.secrets:
+                why = _("'{name}' is not among the secrets").format(name=secret.group(1))
+                raise _refuse(document, path, why)
+            continue
         try:
             lint(expression)
         except KeikenError as error:

@@ -1,0 +1,27 @@
+"""``shell``: a script exactly as it stands in the package; values reach it only as environment variables."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from keiken.package.manifest import Step
+from keiken.replay.actions.base import HOLLOW_PROCESS, ActionResult, Job, of_process
+
+
+class Shell:
+    def describe(self, step: Step, fill: Callable[[str], str]) -> str:
+        variables = "".join(f"{name}={fill(value)!r} " for name, value in step.env.items())
+        return f"{variables}sh -c {step.shell!r}"
+
+    def perform(self, step: Step, job: Job) -> ActionResult:
+        ran = job.sandbox.run(
+            ["sh", "-c", step.shell or ""],
+            env={name: job.fill(value) for name, value in step.env.items()},
+            stdin=job.fill(step.stdin or "").encode(),
+            timeout_seconds=step.timeout_seconds,
+        )
+        return of_process(step, ran)
+
+    def hollow(self, step: Step) -> Mapping[str, Any]:
+        return HOLLOW_PROCESS
