@@ -8,7 +8,8 @@ from typing import Final
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 
-from accounts.domain.refusals import TooLarge
+from accounts.domain.refusals import Refusal, TooLarge
+from marketplace.pages.errors import refusal_page
 from marketplace.problems import problem_response
 from marketplace.requests import is_api, request_id
 
@@ -39,7 +40,7 @@ class SecurityHeaders:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        response = self._refuse_large(request) or self.get_response(request)
+        response = self._refuse_large(request) or self._refuse_nul(request) or self.get_response(request)
         headers = response.headers
         headers.setdefault("Content-Security-Policy", CONTENT_SECURITY_POLICY)
         headers.setdefault("Permissions-Policy", PERMISSIONS_POLICY)
@@ -49,6 +50,16 @@ class SecurityHeaders:
         if is_api(request):
             headers.setdefault("Cache-Control", "no-store")
         return response
+
+    @staticmethod
+    def _refuse_nul(request: HttpRequest) -> HttpResponse | None:
+        # PostgreSQL keeps no NUL in texts; without this each look-up would have to think of it.
+        if "\x00" not in request.path and "%00" not in request.META.get("QUERY_STRING", ""):
+            return None
+        return refusal_page(
+            request,
+            Refusal("malformed_request", "The address contains the character NUL.", "Leave it out."),
+        )
 
     @staticmethod
     def _refuse_large(request: HttpRequest) -> HttpResponse | None:

@@ -1,0 +1,1 @@
+"""Server-rendered pages: they parse, ask access, call one use case, render."""
