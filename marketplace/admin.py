@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from django.contrib import admin
 from django.http import HttpRequest
 
 from marketplace.models import Rating, ReplayReport
 
+if TYPE_CHECKING:
+    ReportAdmin = admin.ModelAdmin[ReplayReport]
+    RatingBase = admin.ModelAdmin[Rating]
+else:
+    # Only the type stubs know the class as generic.
+    ReportAdmin = RatingBase = admin.ModelAdmin
 
-class Evidence(admin.ModelAdmin[ReplayReport]):
+
+class Evidence(ReportAdmin):
     list_display = ("created_at", "organization", "version", "outcome", "code", "environment_name")
     list_filter = ("outcome",)
     search_fields = ("version__experience__name", "organization__slug")
@@ -24,7 +33,7 @@ class Evidence(admin.ModelAdmin[ReplayReport]):
         return False
 
 
-class RatingAdmin(admin.ModelAdmin[Rating]):
+class RatingAdmin(RatingBase):
     list_display = ("changed_at", "experience", "major", "organization", "stars")
     list_select_related = ("experience__organization", "organization")
     readonly_fields = ("experience", "major", "organization", "report", "stars", "created_at", "changed_at")
