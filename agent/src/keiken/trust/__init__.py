@@ -2,8 +2,8 @@
 
 from keiken.trust.envelopes import sign, verify
 from keiken.trust.keys import PublicKey, SigningKey
-from keiken.trust.pins import Pins
-from keiken.trust.statements import Claim, Verified, check_subject, read_claim, verification_statement
+from keiken.trust.pins import Pins, succession
+from keiken.trust.statements import Claim, Verified, check_statement, check_subject, read_claim, verification_statement
 
 __all__ = [
     "Claim",
@@ -11,9 +11,11 @@ __all__ = [
     "PublicKey",
     "SigningKey",
     "Verified",
+    "check_statement",
     "check_subject",
     "read_claim",
     "sign",
+    "succession",
     "verification_statement",
     "verify",
 ]

@@ -3,39 +3,48 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 from collections.abc import Iterable
 from typing import Any
 
 from securesystemslib.dsse import Envelope
-from securesystemslib.signer import Signature
 
 from keiken.errors import TrustError
 from keiken.i18n import _
 from keiken.trust.keys import PublicKey, SigningKey
 
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
+PAYLOAD_BYTES_LIMIT = 1 << 20
+SIGNATURES_LIMIT = 16
+"""Every signature is tried with every key, so a stranger must not choose how many there are."""
 
 
 def sign(statement: dict[str, Any], key: SigningKey) -> dict[str, Any]:
     """The envelope as JSON: ``payload`` (base64), ``payloadType``, ``signatures``."""
-    payload = json.dumps(statement, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
-    envelope = Envelope(payload, PAYLOAD_TYPE, {})
-    signature = key.sign(envelope.pae())
-    envelope.signatures[key.public.key_id] = Signature(key.public.key_id, signature.hex())
-    document: dict[str, Any] = envelope.to_dict()
-    return document
+    payload = json.dumps(statement, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    envelope = Envelope(payload.encode(), PAYLOAD_TYPE, {})
+    signature = base64.b64encode(key.sign(envelope.pae())).decode()
+    return {
+        "payload": base64.b64encode(envelope.payload).decode(),
+        "payloadType": PAYLOAD_TYPE,
+        "signatures": [{"keyid": key.public.key_id, "sig": signature}],
+    }
 
 
 def verify(envelope: Any, keys: Iterable[PublicKey]) -> dict[str, Any]:
     """The statement, when one of ``keys`` signed it.
 
-    The key id in an envelope is unauthenticated, so every signature is tried with every key.
-    Raises TrustError ``envelope_malformed`` or ``signature_invalid``.
+    The key id in an envelope is unauthenticated, so it decides nothing: every signature is tried with every key.
+    Raises TrustError ``key_unknown`` when no key is trusted at all, ``envelope_malformed`` or ``signature_invalid``.
     """
-    message, payload, signatures = _take_apart(envelope)
     trusted = list(keys)
+    if not trusted:
+        raise TrustError(
+            "key_unknown",
+            _("No signing key is pinned, so nothing that is signed can be verified."),
+            _("Sign in once with 'keiken login'; that pins the marketplace's key."),
+        )
+    message, payload, signatures = _take_apart(envelope)
     if not any(key.verifies(signature, message) for key in trusted for signature in signatures):
         raise TrustError(
             "signature_invalid",
@@ -44,7 +53,7 @@ def verify(envelope: Any, keys: Iterable[PublicKey]) -> dict[str, Any]:
         )
     try:
         statement = json.loads(payload)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise _malformed() from None
     if not isinstance(statement, dict):
         raise _malformed()
@@ -52,15 +61,28 @@ def verify(envelope: Any, keys: Iterable[PublicKey]) -> dict[str, Any]:
 
 
 def _take_apart(envelope: Any) -> tuple[bytes, bytes, list[bytes]]:
+    """The signed message, the payload in it, and the signatures."""
     try:
         if envelope["payloadType"] != PAYLOAD_TYPE:
             raise _malformed()
-        payload = base64.b64decode(envelope["payload"], validate=True)
-        signatures = [base64.b64decode(item["sig"], validate=True) for item in envelope["signatures"]]
-    except (KeyError, TypeError, ValueError, binascii.Error):
+        payload = _decode(envelope["payload"])
+        signatures = [_decode(item["sig"]) for item in envelope["signatures"]]
+    except (KeyError, TypeError, ValueError):
         raise _malformed() from None
+    if not 1 <= len(signatures) <= SIGNATURES_LIMIT or len(payload) > PAYLOAD_BYTES_LIMIT:
+        raise _malformed()
     message: bytes = Envelope(payload, PAYLOAD_TYPE, {}).pae()
     return message, payload, signatures
+
+
+def _decode(text: Any) -> bytes:
+    """Base64 in its one canonical form: the spare bits of the last digit are zero. Raises ValueError."""
+    if not isinstance(text, str):
+        raise ValueError("no text")
+    data = base64.b64decode(text, validate=True)
+    if base64.b64encode(data).decode() != text:
+        raise ValueError("not canonical")
+    return data
 
 
 def _malformed() -> TrustError:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import os
+import secrets
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,7 +32,11 @@ class PublicKey:
         except ValueError:
             raw = b""
         if len(raw) != 32:
-            raise TrustError("key_malformed", _("This is no Ed25519 public key."))
+            raise TrustError(
+                "key_malformed",
+                _("This is no Ed25519 public key."),
+                _("The marketplace offers a damaged key; tell its operators."),
+            )
         return cls(raw)
 
     @property
@@ -66,7 +72,11 @@ class SigningKey:
         except (ValueError, TypeError, UnsupportedAlgorithm):
             private = None
         if not isinstance(private, Ed25519PrivateKey):
-            raise TrustError("key_malformed", _("{path} holds no Ed25519 private key.").format(path=path))
+            raise TrustError(
+                "key_malformed",
+                _("{path} holds no Ed25519 private key.").format(path=path),
+                _("Put the right key there, as PEM (PKCS 8) without a password."),
+            )
         return cls(private)
 
     @classmethod
@@ -77,17 +87,17 @@ class SigningKey:
         except FileNotFoundError:
             pass
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        temporary = path.with_name(f".{path.name}.{os.getpid()}")
-        cls.generate().save(temporary)
+        temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
         try:
-            os.link(temporary, path)  # fails where another process was first; its key is the key
-        except FileExistsError:
-            pass
+            cls.generate().save(temporary)
+            with contextlib.suppress(FileExistsError):  # another process was first; its key is the key
+                os.link(temporary, path)
         finally:
-            temporary.unlink()
+            temporary.unlink(missing_ok=True)
         return cls.load(path)
 
     def save(self, path: Path) -> None:
+        """Write a new file that only its owner can read. Raises FileExistsError: a key is never overwritten."""
         pem = self._private.private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         )

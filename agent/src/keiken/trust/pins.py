@@ -2,18 +2,34 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import json
 import os
-from collections.abc import Mapping, Sequence
+import secrets
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from keiken.errors import TrustError
 from keiken.i18n import _
-from keiken.trust.envelopes import verify
-from keiken.trust.keys import PublicKey
+from keiken.trust.envelopes import sign, verify
+from keiken.trust.keys import PublicKey, SigningKey
 
+STATEMENT = "https://in-toto.io/Statement/v1"
 SUCCESSION = "https://keiken.example/attestation/key-succession/v1"
+OFFERED_LIMIT = 100
+
+
+def succession(*, successor: PublicKey, signed_with: SigningKey) -> dict[str, Any]:
+    """The envelope ``signed_by`` of a new key: the old key's word that ``successor`` comes after it."""
+    statement = {
+        "_type": STATEMENT,
+        "subject": [{"name": "signing-key", "digest": {"sha256": successor.key_id}}],
+        "predicateType": SUCCESSION,
+        "predicate": {"publicKey": successor.as_base64()},
+    }
+    return sign(statement, signed_with)
 
 
 class Pins:
@@ -23,22 +39,22 @@ class Pins:
         self._path = path
 
     def keys(self, server: str) -> list[PublicKey]:
+        """What is pinned for this server, perhaps nothing. Raises TrustError ``pins_damaged``."""
         return [PublicKey.from_base64(text) for text in self._read().get(server, [])]
 
     def accept(self, server: str, offered: Sequence[Mapping[str, Any]]) -> list[PublicKey]:
         """Pin at first sight; later only a successor that a pinned key has signed is added.
 
-        ``offered`` is the list ``keys`` of ``/api/v1/signing-keys``. Raises TrustError ``key_changed``.
+        ``offered`` is the list ``keys`` of ``/api/v1/signing-keys``. Raises TrustError ``key_changed``,
+        ``key_malformed`` or ``pins_damaged``; the file is then as it was.
         """
-        pinned = self.keys(server)
-        fresh = [PublicKey.from_base64(str(item["public_key"])) for item in offered]
-        if not fresh:
-            return pinned
-        if not pinned:
-            pinned = fresh
-        else:
-            pinned = _with_successors(pinned, offered)
-            if not any(key in pinned for key in fresh):
+        fresh = [_key(item) for item in offered[:OFFERED_LIMIT]]
+        with self._locked():
+            pinned = self.keys(server)
+            if not fresh:
+                return pinned
+            accepted = _with_successors(pinned, offered[:OFFERED_LIMIT]) if pinned else fresh
+            if not any(key in accepted for key in fresh):
                 raise TrustError(
                     "key_changed",
                     _("{server} now signs with a key that the pinned one does not vouch for.").format(server=server),
@@ -46,40 +62,73 @@ class Pins:
                         path=self._path
                     ),
                 )
-        self._write(server, pinned)
-        return pinned
+            if accepted != pinned:
+                self._write(server, accepted)
+        return accepted
+
+    @contextlib.contextmanager
+    def _locked(self) -> Iterator[None]:
+        """Two logins at once must not lose each other's pins."""
+        self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        lock = os.open(self._path.with_name(f".{self._path.name}.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(lock)
 
     def _read(self) -> dict[str, list[str]]:
         try:
-            return dict(json.loads(self._path.read_text()))
+            document = json.loads(self._path.read_text(encoding="utf-8"))
         except FileNotFoundError:
             return {}
         except ValueError:
-            raise TrustError("pins_damaged", _("{path} is damaged.").format(path=self._path)) from None
+            document = None
+        if not isinstance(document, dict) or not all(isinstance(keys, list) for keys in document.values()):
+            raise TrustError(
+                "pins_damaged",
+                _("The file of pinned keys, {path}, is damaged.").format(path=self._path),
+                _("Put it back from a backup, or remove it and sign in again; that trusts each marketplace anew."),
+            )
+        return {str(server): [str(key) for key in keys] for server, keys in document.items()}
 
     def _write(self, server: str, keys: Sequence[PublicKey]) -> None:
         document = {**self._read(), server: [key.as_base64() for key in keys]}
-        self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        temporary = self._path.with_name(f".{self._path.name}.{os.getpid()}")
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "w") as file:
-            json.dump(document, file, indent=1)
-        temporary.replace(self._path)
+        temporary = self._path.with_name(f".{self._path.name}.{secrets.token_hex(8)}")
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        try:
+            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+                json.dump(document, file, indent=1)
+                file.flush()
+                os.fsync(descriptor)
+            temporary.replace(self._path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+
+
+def _key(item: Any) -> PublicKey:
+    """Raises TrustError ``key_malformed`` for anything a server may send in its place."""
+    return PublicKey.from_base64(str(item.get("public_key", "")) if isinstance(item, Mapping) else "")
 
 
 def _with_successors(pinned: list[PublicKey], offered: Sequence[Mapping[str, Any]]) -> list[PublicKey]:
+    """``pinned`` and every offered key that a chain of signatures leads to, in whatever order they are listed."""
     result = list(pinned)
-    for item in offered:
-        key = PublicKey.from_base64(str(item["public_key"]))
-        if key in result or not item.get("signed_by"):
-            continue
-        try:
-            statement = verify(item["signed_by"], result)
-        except TrustError:
-            continue
-        if (
-            statement.get("predicateType") == SUCCESSION
-            and statement.get("predicate", {}).get("publicKey") == key.as_base64()
-        ):
-            result.append(key)
+    waiting = [item for item in offered if item.get("signed_by")]
+    while found := [item for item in waiting if _key(item) not in result and _vouched_for(item, result)]:
+        result += dict.fromkeys(_key(item) for item in found)
     return result
+
+
+def _vouched_for(item: Mapping[str, Any], trusted: Sequence[PublicKey]) -> bool:
+    try:
+        statement = verify(item["signed_by"], trusted)
+    except TrustError:
+        return False
+    predicate = statement.get("predicate")
+    return (
+        statement.get("predicateType") == SUCCESSION
+        and isinstance(predicate, dict)
+        and predicate.get("publicKey") == _key(item).as_base64()
+    )

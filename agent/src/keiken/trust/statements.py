@@ -1,9 +1,10 @@
-"""In-toto statements of what a verification saw: predicate test-result v0.1, with extension fields named by URI."""
+"""In-toto statements of what a verification saw: predicate test-result v0.1, with one extension field named by URI."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -14,6 +15,10 @@ STATEMENT = "https://in-toto.io/Statement/v1"
 TEST_RESULT = "https://in-toto.io/attestation/test-result/v0.1"
 EXTENSION = "https://keiken.example/attestation/verification/v1"
 """The one extension field: an object with all that test-result has no place for."""
+
+NEUTRAL = frozenset({"flaky", "precondition_unmet", "inconclusive"})
+"""Verdicts that neither prove nor disprove: WARNED."""
+_HEX = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,20 +42,21 @@ class Verified:
 
 
 def verification_statement(verified: Verified) -> dict[str, Any]:
-    """The statement as JSON."""
-    result = "PASSED" if verified.verdict == "passed" else "FAILED"
+    """The statement as JSON. Raises ValueError for the verdict ``error``: our own trouble is signed by nobody."""
+    if verified.verdict == "error" or "error" in verified.scenarios.values():
+        raise ValueError("the verdict 'error' is never signed")
     return {
         "_type": STATEMENT,
         "subject": [{"name": verified.reference, "digest": {"sha256": _hex(verified.package_digest)}}],
         "predicateType": TEST_RESULT,
         "predicate": {
-            "result": result,
+            "result": _result(verified.verdict),
             "configuration": [
                 {"name": f"environment:{verified.environment}", "digest": {"sha256": _hex(verified.environment_digest)}}
             ],
-            "passedTests": sorted(name for name, verdict in verified.scenarios.items() if verdict == "passed"),
-            "warnedTests": [],
-            "failedTests": sorted(name for name, verdict in verified.scenarios.items() if verdict != "passed"),
+            "passedTests": _names(verified, "PASSED"),
+            "warnedTests": _names(verified, "WARNED"),
+            "failedTests": _names(verified, "FAILED"),
             EXTENSION: {
                 "verdict": verified.verdict,
                 "scenarios": dict(sorted(verified.scenarios.items())),
@@ -68,6 +74,14 @@ def verification_statement(verified: Verified) -> dict[str, Any]:
     }
 
 
+def _result(verdict: str) -> str:
+    return "PASSED" if verdict == "passed" else "WARNED" if verdict in NEUTRAL else "FAILED"
+
+
+def _names(verified: Verified, result: str) -> list[str]:
+    return sorted(name for name, verdict in verified.scenarios.items() if _result(verdict) == result)
+
+
 @dataclass(frozen=True)
 class Claim:
     """What a statement says, after its signature was verified."""
@@ -79,6 +93,10 @@ class Claim:
     isolation: str
     verified_at: str
     scenarios: Mapping[str, str]
+    environment_digest: str = ""
+    driver: str = ""
+    replayer: str = ""
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def is_passing(self) -> bool:
@@ -86,26 +104,54 @@ class Claim:
 
 
 def read_claim(statement: Mapping[str, Any]) -> Claim:
-    """Raises TrustError ``statement_malformed`` where it is not one of ours."""
+    """Raises TrustError ``statement_malformed`` where it is not one of ours or contradicts itself."""
     try:
         if statement["_type"] != STATEMENT or statement["predicateType"] != TEST_RESULT:
-            raise KeyError
+            raise ValueError("another kind of statement")
         (subject,) = statement["subject"]
-        extension = statement["predicate"][EXTENSION]
-        verdict = str(extension["verdict"])
-        if (statement["predicate"]["result"] == "PASSED") != (verdict == "passed"):
-            raise KeyError
+        predicate = statement["predicate"]
+        extension = predicate[EXTENSION]
+        verdict, digest = str(extension["verdict"]), str(subject["digest"]["sha256"])
+        if predicate["result"] != _result(verdict) or not _HEX.fullmatch(digest):
+            raise ValueError("result and verdict, or the digest")
+        scenarios = {str(name): str(item) for name, item in extension["scenarios"].items()}
+        if verdict == "passed" and set(scenarios.values()) - {"passed", *NEUTRAL}:
+            raise ValueError("passed, although a scenario did not")
         return Claim(
             reference=str(subject["name"]),
-            package_digest=f"sha256:{subject['digest']['sha256']}",
+            package_digest=f"sha256:{digest}",
             verdict=verdict,
             environment=str(extension["environment"]),
             isolation=str(extension["isolationLevel"]),
             verified_at=str(extension["timeVerified"]),
-            scenarios=dict(extension["scenarios"]),
+            scenarios=scenarios,
+            environment_digest=str(extension["environmentDigest"]),
+            driver=str(extension["driver"]),
+            replayer=str(extension["replayer"]),
+            facts=dict(extension["facts"]),
         )
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, AttributeError):
         raise TrustError("statement_malformed", _("The statement is not about a verification.")) from None
+
+
+def check_statement(
+    statement: Mapping[str, Any], *, package_digest: str, reference: str = "", verdict: str = ""
+) -> Claim:
+    """The claim, when it is about exactly this package, and has this ``verdict`` where one is asked for.
+
+    Raises TrustError ``statement_malformed``, ``digest_mismatch``, ``subject_mismatch`` or ``verdict_mismatch``.
+    """
+    claim = read_claim(statement)
+    check_subject([claim], reference or claim.reference, package_digest)
+    if verdict and claim.verdict != verdict:
+        raise TrustError(
+            "verdict_mismatch",
+            _("In {environment} the verdict was '{found}', not '{expected}'.").format(
+                environment=claim.environment, found=claim.verdict, expected=verdict
+            ),
+            _("Look at all verdicts with 'keiken attestations'."),
+        )
+    return claim
 
 
 def check_subject(claims: Sequence[Claim], reference: str, package_digest: str) -> None:
@@ -125,8 +171,13 @@ def check_subject(claims: Sequence[Claim], reference: str, package_digest: str) 
                 _("The statement is about {found}, not about {expected}.").format(
                     found=claim.reference, expected=reference
                 ),
+                _("Fetch the statements again with 'keiken pull --fresh'."),
             )
 
 
 def _hex(digest: str) -> str:
-    return digest.removeprefix("sha256:")
+    """Raises ValueError for what is no digest: a statement about nothing must not be signed."""
+    digits = digest.removeprefix("sha256:")
+    if not _HEX.fullmatch(digits):
+        raise ValueError(f"{digest!r} is no sha256 digest")
+    return digits
