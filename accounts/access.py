@@ -1,4 +1,4 @@
-"""Who is asking, and the doors to organizations."""
+"""Who is asking, and the doors to organizations, their members, agents and keys."""
 
 from __future__ import annotations
 
@@ -6,14 +6,16 @@ import hmac
 from datetime import timedelta
 from typing import Any
 
+from django.db.models import OuterRef, Q, Subquery
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.translation import gettext as _
+from rest_framework.request import Request
 
 from accounts.actors import AGENT_SCOPES, ANONYMOUS, ROLE_SCOPES, Actor, Role, Scope
 from accounts.domain.api_keys import digest, prefix_of
-from accounts.domain.refusals import NotFound, Unauthenticated
-from accounts.models import ApiKey, Membership, Organization
+from accounts.domain.refusals import Forbidden, NotFound, Unauthenticated
+from accounts.models import Agent, ApiKey, Membership, Organization, Person
 
 ACTING_ORGANIZATION = "acting_organization"
 """The session's key for the slug of the organization a person acts for."""
@@ -21,32 +23,35 @@ LAST_USED_STEP = timedelta(minutes=1)
 
 
 def actor_of(request: Any) -> Actor:
-    """The actor of an API or page request. Raises Unauthenticated for a key that is no longer good."""
-    auth = getattr(request, "auth", None)
-    if isinstance(auth, Actor):
-        return auth
-    plain: HttpRequest = getattr(request, "_request", request)
-    known = getattr(plain, "keiken_actor", None)
+    """The actor of an API or page request. Raises Unauthenticated for a key that is no longer good.
+
+    An API request acts as whatever authenticated it and nothing else: falling back to the session there would
+    skip the CSRF check of ActingSessionAuthentication.
+    """
+    if isinstance(request, Request):
+        return request.auth if isinstance(request.auth, Actor) else ANONYMOUS
+    known = getattr(request, "keiken_actor", None)
     if known is None:
-        known = _session_actor(plain)
-        plain.keiken_actor = known  # type: ignore[attr-defined]  # one look-up a request is enough
+        known = session_actor(request)
+        request.keiken_actor = known
     assert isinstance(known, Actor)
     return known
 
 
-def _session_actor(request: HttpRequest) -> Actor:
+def session_actor(request: HttpRequest) -> Actor:
+    """The signed-in person, acting for the organization chosen on the pages or else for their first. One query."""
     user = getattr(request, "user", None)
     if user is None or not user.is_authenticated or not user.is_active:
         return ANONYMOUS
-    memberships = Membership.objects.filter(person_id=user.pk).select_related("organization").order_by("created_at", "pk")
+    rows = Membership.objects.filter(person_id=user.pk).select_related("organization").order_by("created_at", "pk")
+    found = list(rows)
     wanted = request.session.get(ACTING_ORGANIZATION, "")
-    found = list(memberships)
     chosen = next((member for member in found if member.organization.slug == wanted), found[0] if found else None)
     return person_actor(user, chosen)
 
 
 def person_actor(person: Any, membership: Membership | None) -> Actor:
-    """A person acting for the organization of a membership, or for none."""
+    """A person acting for the organization of a membership, or for none: then they can only look."""
     common: dict[str, Any] = {"kind": "person", "id": person.pk, "name": str(person), "is_operator": person.is_staff}
     if membership is None:
         return Actor(**common, scopes=frozenset({"read"}))
@@ -61,38 +66,45 @@ def person_actor(person: Any, membership: Membership | None) -> Actor:
     )
 
 
-def key_actor(text: str) -> tuple[Any, Actor]:
-    """The holder and the actor of an API key, by one query.
+def key_actor(text: str) -> tuple[Person | Agent, Actor]:
+    """The holder and the actor of an API key, by one query; nothing is cached, so a revocation holds at once.
 
-    Raises Unauthenticated ``key_malformed``, ``key_unknown``, ``key_revoked`` or ``key_expired``.
+    Raises Unauthenticated ``key_malformed``, ``key_unknown``, ``key_revoked``, ``key_expired`` or
+    ``key_holder_inactive``. No message repeats any part of the key.
     """
     prefix = prefix_of(text)
     if prefix is None:
-        raise _refuse("key_malformed", _("This is no API key, or a character of it is wrong."))
-    key = ApiKey.objects.select_related("organization", "agent", "person").filter(prefix=prefix).first()
+        raise Unauthenticated(
+            "key_malformed",
+            _("This is no API key, or a character of it is wrong."),
+            _("Send the key exactly as it was shown when it was made: kk_…"),
+        )
+    role = Membership.objects.filter(person_id=OuterRef("person_id"), organization_id=OuterRef("organization_id"))
+    rows = ApiKey.objects.select_related("organization", "agent", "person").annotate(role=Subquery(role.values("role")))
+    key = rows.filter(prefix=prefix).first()
     if key is None or not hmac.compare_digest(key.secret_sha256, digest(text)):
         raise _refuse("key_unknown", _("This key is not known here."))
-    holder = key.agent or key.person
-    if key.revoked_at is not None or holder is None or not holder.is_active:
-        raise _refuse("key_revoked", _("This key was revoked."))
     now = timezone.now()
+    if key.revoked_at is not None:
+        raise _refuse("key_revoked", _("This key was revoked."))
     if key.expires_at is not None and key.expires_at <= now:
         raise _refuse("key_expired", _("This key has expired."))
+    holder = key.agent or key.person
+    assert holder is not None, "a constraint gives every key one holder"
+    if not holder.is_active or (key.person_id is not None and key.role is None):
+        raise _refuse("key_holder_inactive", _("Whom this key belongs to no longer acts for the organization."))
     if key.last_used_at is None or now - key.last_used_at > LAST_USED_STEP:
-        ApiKey.objects.filter(pk=key.pk).update(last_used_at=now)
-    return holder, _actor_of_key(key)
+        # The condition again, in the database: of many requests at once only one writes.
+        stale = Q(last_used_at__isnull=True) | Q(last_used_at__lt=now - LAST_USED_STEP)
+        ApiKey.objects.filter(stale, pk=key.pk).update(last_used_at=now)
+    return holder, _actor_of_key(key, holder, key.role)
 
 
-def _actor_of_key(key: ApiKey) -> Actor:
-    allowed: frozenset[Scope] = AGENT_SCOPES
-    holder: Any = key.agent
-    if key.person is not None:
-        # What a person may do can shrink after the key was made; the key shrinks with it.
-        holder = key.person
-        role = key.organization.memberships.filter(person=key.person).values_list("role", flat=True).first()
-        allowed = ROLE_SCOPES[role] if role else frozenset()  # type: ignore[index]  # one of the four roles
+def _actor_of_key(key: ApiKey, holder: Person | Agent, role: Role | None) -> Actor:
+    # What a person may do can shrink after the key was made; the key shrinks with it.
+    allowed: frozenset[Scope] = ROLE_SCOPES[role] if role else AGENT_SCOPES
     return Actor(
-        kind="person" if key.person else "agent",
+        kind="person" if key.person_id is not None else "agent",
         id=holder.pk,
         name=str(holder),
         organization_id=key.organization_id,
@@ -108,8 +120,55 @@ def _refuse(code: str, message: str) -> Unauthenticated:
 
 
 def organization_for(actor: Actor, slug: str) -> Organization:
-    """The organization the actor acts for. Another one reads like an absent one. Raises NotFound."""
-    found = Organization.objects.select_related("group").filter(slug=slug).first()
-    if found is None or not actor.acts_for(found.pk):
+    """The organization the actor belongs to; any other reads like an absent one. Raises NotFound.
+
+    A key belongs to one organization. A person in a session also sees the others they are a member of, but acts
+    only for the one they chose: use cases then answer ``wrong_organization``.
+    """
+    is_theirs = Q(pk=actor.organization_id) if actor.organization_id is not None else Q(pk__in=[])
+    if actor.kind == "person" and actor.api_key_id is None:
+        is_theirs |= Q(pk__in=Membership.objects.filter(person_id=actor.id).values("organization_id"))
+    found = Organization.objects.select_related("group").filter(is_theirs, slug=slug).first()
+    if found is None:
         raise NotFound(_("organization"))
+    return found
+
+
+def insight_for(actor: Actor, slug: str) -> Organization:
+    """The organization, for its people only: members, keys and the audit trail name persons.
+
+    Raises NotFound, Unauthenticated, or Forbidden ``wrong_organization``, ``scope_missing``, ``people_only``.
+    """
+    organization = organization_for(actor, slug)
+    actor.require("read", organization.pk)
+    if actor.kind != "person":
+        raise Forbidden(
+            "people_only",
+            _("Only people of the organization may see this."),
+            _("Sign in, or use a key of your own instead of an agent's."),
+        )
+    return organization
+
+
+def member_for(organization: Organization, person_id: int) -> Membership:
+    """Raises NotFound. ``organization`` comes from ``organization_for``."""
+    found = organization.memberships.select_related("person").filter(person_id=person_id).first()
+    if found is None:
+        raise NotFound(_("member"))
+    return found
+
+
+def agent_for(organization: Organization, name: str) -> Agent:
+    """Raises NotFound. ``organization`` comes from ``organization_for``."""
+    found = organization.agents.select_related("organization").filter(name=name).first()
+    if found is None:
+        raise NotFound(_("agent"))
+    return found
+
+
+def key_for(organization: Organization, key_id: int) -> ApiKey:
+    """Raises NotFound. ``organization`` comes from ``organization_for``."""
+    found = organization.api_keys.select_related("agent", "person").filter(pk=key_id).first()
+    if found is None:
+        raise NotFound(_("key"))
     return found

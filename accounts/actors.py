@@ -43,14 +43,18 @@ class Actor:
     def acts_for(self, organization_id: int) -> bool:
         return self.organization_id == organization_id
 
-    def require(self, scope: Scope, organization_id: int | None = None) -> None:
-        """Raises Unauthenticated for a stranger, Forbidden without the scope or for another organization."""
+    def require_known(self) -> None:
+        """Raises Unauthenticated for a stranger."""
         if not self.is_known:
             raise Unauthenticated(
                 "authentication_required",
                 "This needs a signed-in person or an API key.",
                 "Sign in, or send 'Authorization: Bearer kk_…'.",
             )
+
+    def require(self, scope: Scope, organization_id: int | None = None) -> None:
+        """Raises Unauthenticated for a stranger, Forbidden without the scope or for another organization."""
+        self.require_known()
         if organization_id is not None and not self.acts_for(organization_id):
             raise Forbidden(
                 "wrong_organization",

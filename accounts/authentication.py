@@ -9,13 +9,13 @@ from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from rest_framework.authentication import BaseAuthentication, SessionAuthentication
 from rest_framework.request import Request
 
-from accounts.access import actor_of, key_actor
+from accounts.access import key_actor, session_actor
 from accounts.actors import Actor
 from accounts.domain.refusals import Unauthenticated
 
 
 class ApiKeyAuthentication(BaseAuthentication):
-    """``Authorization: Bearer kk_…``."""
+    """``Authorization: Bearer kk_…``. A request that sends the header is never anything else, above all no session."""
 
     def authenticate(self, request: Request) -> tuple[Any, Actor] | None:
         header = request.META.get("HTTP_AUTHORIZATION", "")
@@ -41,7 +41,7 @@ class ActingSessionAuthentication(SessionAuthentication):
         found = super().authenticate(request)
         if found is None:
             return None
-        return found[0], actor_of(request._request)
+        return found[0], session_actor(request._request)
 
 
 class ApiKeyScheme(OpenApiAuthenticationExtension):

@@ -93,6 +93,10 @@ class Agent(models.Model):
     is_active = models.BooleanField(default=True)
     created_at = models.DateTimeField(default=timezone.now)
 
+    is_authenticated: ClassVar[bool] = True
+    """As Django's users say it: DRF has an agent as ``request.user``."""
+    is_anonymous: ClassVar[bool] = False
+
     class Meta:
         constraints = [models.UniqueConstraint(fields=["organization", "name"], name="agent_name_once")]
 
@@ -135,6 +139,8 @@ class AuditEntry(models.Model):
     actor_kind = models.CharField(max_length=10)
     actor_id = models.BigIntegerField(null=True)
     actor_name = models.CharField(max_length=100)
+    api_key_id = models.BigIntegerField(null=True, blank=True)
+    """The key it was done with; None for a session or the platform itself."""
     action = models.CharField(max_length=60)
     """Dotted, for example ``experience.publish`` or ``download.refuse``."""
     target = models.CharField(max_length=300)

@@ -13,7 +13,9 @@ from licensing.models import Grant, Offer
 
 def offers_of(experience: Experience, actor: Actor) -> list[Offer]:
     """The active offers that the actor's organization may see, oldest first."""
-    offers = Offer.objects.filter(experience=experience, is_active=True).select_related("terms", "experience__organization")
+    offers = Offer.objects.filter(experience=experience, is_active=True).select_related(
+        "terms", "experience__organization"
+    )
     return [
         offer
         for offer in offers.order_by("created_at", "pk")
@@ -24,7 +26,9 @@ def offers_of(experience: Experience, actor: Actor) -> list[Offer]:
 def current_grants() -> QuerySet[Grant]:
     """Grants that hold now. What has ended does not, whether or not it was swept."""
     now = timezone.now()
-    return Grant.objects.filter(Q(ends_at__isnull=True) | Q(ends_at__gt=now), revoked_at__isnull=True, starts_at__lte=now)
+    return Grant.objects.filter(
+        Q(ends_at__isnull=True) | Q(ends_at__gt=now), revoked_at__isnull=True, starts_at__lte=now
+    )
 
 
 def grant_of(actor: Actor, experience: Experience) -> Grant | None:
@@ -37,7 +41,9 @@ def grant_of(actor: Actor, experience: Experience) -> Grant | None:
 def grants_concerning(actor: Actor) -> QuerySet[Grant]:
     """Every grant the actor's organization holds or has given."""
     return (
-        Grant.objects.filter(Q(organization_id=actor.organization_id) | Q(experience__organization_id=actor.organization_id))
+        Grant.objects.filter(
+            Q(organization_id=actor.organization_id) | Q(experience__organization_id=actor.organization_id)
+        )
         .select_related("organization", "experience__organization", "acceptance__offer__terms")
         .order_by("-starts_at", "pk")
     )

@@ -34,5 +34,7 @@ def add_member(*, actor: Actor, organization: Organization, email: str, role: st
                 details={"role": role},
             )
     except IntegrityError:
-        raise Conflict("member_already", _("This person is already a member."), _("Change their role instead.")) from None
+        raise Conflict(
+            "member_already", _("This person is already a member."), _("Change their role instead.")
+        ) from None
     return member

@@ -23,6 +23,7 @@ def record(
         actor_kind=actor.kind,
         actor_id=actor.id,
         actor_name=actor.name[:100],
+        api_key_id=actor.api_key_id,
         action=action,
         target=target[:300],
         details=dict(details or {}),

@@ -21,7 +21,9 @@ def create_organization(*, person: Person, slug: str, name: str) -> Organization
     try:
         organization.clean_fields(exclude=["group"])
     except ValidationError as error:
-        raise Invalid("slug_invalid", " ".join(error.messages), _("Use 1 to 64 lower-case letters, digits, hyphens.")) from None
+        raise Invalid(
+            "slug_invalid", " ".join(error.messages), _("Use 1 to 64 lower-case letters, digits, hyphens.")
+        ) from None
     if slug in RESERVED:
         raise Conflict("slug_taken", _("The name '{slug}' is reserved.").format(slug=slug), _("Choose another one."))
     try:

@@ -1,0 +1,69 @@
+"""The doors to experiences: what an actor may not see reads exactly like what does not exist."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from django.db.models import Q, QuerySet
+from django.utils.translation import gettext as _
+from guardian.models import GroupObjectPermission
+
+from accounts.actors import Actor
+from accounts.domain.refusals import NotFound
+from experiences.models import Experience, Version
+
+Permission = Literal["download_experience", "replay_experience"]
+LATEST = "latest"
+
+
+def visible_experiences(actor: Actor) -> QuerySet[Experience]:
+    """Public ones, those of the actor's organization, and those its group has a permission on."""
+    seen = Q(visibility=Experience.Visibility.PUBLIC)
+    if actor.organization_id is not None:
+        seen |= Q(organization_id=actor.organization_id)
+    if actor.group_id is not None:
+        permitted = GroupObjectPermission.objects.filter(
+            group_id=actor.group_id,
+            permission__content_type__app_label="experiences",
+            permission__content_type__model="experience",
+        )
+        seen |= Q(pk__in=[int(pk) for pk in permitted.values_list("object_pk", flat=True)])
+    return Experience.objects.filter(seen)
+
+
+def experience_for(actor: Actor, organization_slug: str, name: str) -> Experience:
+    """Raises NotFound."""
+    found = (
+        visible_experiences(actor)
+        .select_related("organization", "latest__blob")
+        .filter(organization__slug=organization_slug, name=name)
+        .first()
+    )
+    if found is None:
+        raise NotFound(_("experience"))
+    return found
+
+
+def version_for(actor: Actor, organization_slug: str, name: str, version: str) -> Version:
+    """``latest`` is the highest version that was not yanked. Raises NotFound."""
+    experience = experience_for(actor, organization_slug, name)
+    versions = Version.objects.select_related("experience__organization", "blob")
+    if version == LATEST:
+        found = versions.filter(pk=experience.latest_id).first()
+    else:
+        found = versions.filter(experience=experience, version=version).first()
+    if found is None:
+        raise NotFound(_("version"))
+    return found
+
+
+def has_permission(actor: Actor, permission: Permission, experience: Experience) -> bool:
+    """Whether the actor's organization has a guardian permission on it. Asked anew each time, never cached."""
+    if actor.group_id is None:
+        return False
+    return GroupObjectPermission.objects.filter(
+        group_id=actor.group_id,
+        object_pk=str(experience.pk),
+        permission__codename=permission,
+        permission__content_type__app_label="experiences",
+    ).exists()

@@ -1,0 +1,245 @@
+"""Publishing, versions, verdicts, attestations and the keys they are signed with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import IO, Any
+
+from django.conf import settings
+from django.utils.translation import gettext as _
+from drf_spectacular.utils import OpenApiParameter, OpenApiTypes, extend_schema
+from rest_framework import serializers
+from rest_framework.parsers import BaseParser
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from accounts.domain.refusals import TooLarge
+from accounts.interface import ActorView, checked, refusals
+from experiences.access import version_for
+from experiences.models import Attestation, PublicKey, Verification, Version
+from experiences.services.attest import signing_key
+from experiences.services.enqueue_verification import enqueue
+from experiences.services.publish import publish
+from experiences.services.yank import yank
+
+
+class ArchiveParser(BaseParser):
+    """The raw bytes of a package, never more than the limit, whatever the request says of its length."""
+
+    media_type = "application/gzip"
+
+    def parse(
+        self, stream: IO[Any], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
+    ) -> bytes:
+        limit = settings.KEIKEN.upload_max_bytes
+        declared = str((parser_context or {})["request"].META.get("CONTENT_LENGTH") or "0")
+        data = b"" if int(declared) > limit else stream.read(limit + 1)
+        if int(declared) > limit or len(data) > limit:
+            raise TooLarge(
+                "archive_too_large",
+                _("The package is larger than {n} bytes.").format(n=limit),
+                _("Leave out what a replay does not need."),
+            )
+        return bytes(data)
+
+
+class Scenario(serializers.Serializer[Any]):
+    scenario = serializers.CharField()
+    verdict = serializers.CharField()
+    reason = serializers.CharField(allow_blank=True)
+
+
+class VerificationShape(serializers.Serializer[Any]):
+    id = serializers.UUIDField()
+    environment = serializers.CharField(help_text="What it ran in; before it ran, what was asked for.")
+    environment_digest = serializers.CharField(allow_blank=True)
+    isolation = serializers.CharField(allow_blank=True)
+    state = serializers.ChoiceField(["queued", "running", "done"])
+    verdict = serializers.CharField(allow_blank=True)
+    trigger = serializers.CharField()
+    operator_note = serializers.CharField(allow_blank=True)
+    scenarios = Scenario(many=True)
+    finished_at = serializers.DateTimeField(allow_null=True)
+    attestation_url = serializers.CharField(allow_null=True)
+
+
+class VersionShape(serializers.Serializer[Any]):
+    organization = serializers.CharField()
+    name = serializers.CharField()
+    version = serializers.CharField()
+    digest = serializers.CharField()
+    size = serializers.IntegerField()
+    published_at = serializers.DateTimeField()
+    yanked_at = serializers.DateTimeField(allow_null=True)
+    manifest = serializers.DictField()
+    skill = serializers.DictField()
+    verifications = VerificationShape(many=True)
+
+
+class AttestationShape(serializers.Serializer[Any]):
+    id = serializers.UUIDField()
+    created_at = serializers.DateTimeField()
+    envelope = serializers.DictField()
+
+
+class Attestations(serializers.Serializer[Any]):
+    digest = serializers.CharField()
+    attestations = AttestationShape(many=True)
+
+
+class KeyShape(serializers.Serializer[Any]):
+    key_id = serializers.CharField()
+    public_key = serializers.CharField(help_text="The raw 32 bytes in base64.")
+    not_before = serializers.DateTimeField()
+    retired_at = serializers.DateTimeField(allow_null=True)
+    signed_by = serializers.DictField(allow_null=True)
+
+
+class Keys(serializers.Serializer[Any]):
+    keys = KeyShape(many=True)  # type: ignore[assignment]  # the field has the name of a method of serializers
+
+
+class PublishQuery(serializers.Serializer[Any]):
+    visibility = serializers.ChoiceField(["public", "organization"], required=False, default="public")
+
+
+class YankRequest(serializers.Serializer[Any]):
+    reason = serializers.CharField(max_length=300)
+
+
+def version_document(version: Version) -> dict[str, Any]:
+    """A version with all its verifications, newest first."""
+    rows = (
+        version.verifications.select_related("environment", "attestation")
+        .prefetch_related("results")
+        .order_by("-created_at")
+    )
+    return {
+        "organization": version.experience.organization.slug,
+        "name": version.experience.name,
+        "version": version.version,
+        "digest": version.blob_id,
+        "size": version.blob.size_bytes,
+        "published_at": version.published_at,
+        "yanked_at": version.yanked_at,
+        "manifest": version.manifest,
+        "skill": version.skill,
+        "verifications": [_verification(version, row) for row in rows[:100]],
+    }
+
+
+def _verification(version: Version, row: Verification) -> dict[str, Any]:
+    experience = version.experience
+    address = f"/api/v1/experiences/{experience.organization.slug}/{experience.name}/versions/{version.version}"
+    return {
+        "id": row.pk,
+        "environment": row.environment.name if row.environment else row.environment_name,
+        "environment_digest": row.environment.digest if row.environment else "",
+        "isolation": row.isolation,
+        "state": row.state,
+        "verdict": row.verdict,
+        "trigger": row.trigger,
+        "operator_note": row.operator_note,
+        "scenarios": [
+            {"scenario": result.scenario, "verdict": result.verdict, "reason": result.reason}
+            for result in row.results.all()
+        ],
+        "finished_at": row.finished_at,
+        "attestation_url": f"{address}/attestations" if hasattr(row, "attestation") else None,
+    }
+
+
+class PublishView(ActorView):
+    """Publish an archive. The same bytes again answer 200 with the same version."""
+
+    parser_classes = (ArchiveParser,)
+
+    @extend_schema(
+        operation_id="publish",
+        tags=["experiences"],
+        parameters=[PublishQuery],
+        request={"application/gzip": OpenApiTypes.BINARY},
+        responses={200: VersionShape, 201: VersionShape, **refusals(401, 403, 404, 409, 413, 415, 422)},
+    )
+    def post(self, request: Request, organization: str) -> Response:
+        # Who may not publish is told so before the body is read.
+        self.actor.require("publish")
+        query = checked(PublishQuery, request.query_params)
+        published = publish(
+            actor=self.actor, organization_slug=organization, archive=request.data, visibility=query["visibility"]
+        )
+        version = Version.objects.select_related("experience__organization", "blob").get(pk=published.version.pk)
+        return Response(version_document(version), status=201 if published.created else 200)
+
+
+class VersionView(ActorView):
+    @extend_schema(
+        operation_id="get_version", tags=["experiences"], responses={200: VersionShape, **refusals(401, 404)}
+    )
+    def get(self, request: Request, organization: str, name: str, version: str) -> Response:
+        return Response(version_document(version_for(self.actor, organization, name, version)))
+
+
+class YankView(ActorView):
+    @extend_schema(
+        operation_id="yank_version",
+        tags=["experiences"],
+        request=YankRequest,
+        responses={200: VersionShape, **refusals(400, 401, 403, 404)},
+    )
+    def post(self, request: Request, organization: str, name: str, version: str) -> Response:
+        found = version_for(self.actor, organization, name, version)
+        yank(actor=self.actor, version=found, reason=checked(YankRequest, request.data)["reason"])
+        return Response(version_document(version_for(self.actor, organization, name, found.version)))
+
+
+class AttestationsView(ActorView):
+    """The signed statements about a version, newest first."""
+
+    @extend_schema(
+        operation_id="get_attestations", tags=["experiences"], responses={200: Attestations, **refusals(401, 404)}
+    )
+    def get(self, request: Request, organization: str, name: str, version: str) -> Response:
+        found = version_for(self.actor, organization, name, version)
+        rows = Attestation.objects.filter(verification__version=found).order_by("-created_at")[:200]
+        return Response(
+            {
+                "digest": found.blob_id,
+                "attestations": [{"id": r.pk, "created_at": r.created_at, "envelope": r.envelope} for r in rows],
+            }
+        )
+
+
+class VerificationsView(ActorView):
+    """Ask for a version to be proven again, in every environment its scenarios name."""
+
+    @extend_schema(
+        operation_id="request_verification",
+        tags=["experiences"],
+        request=None,
+        responses={202: VersionShape, **refusals(401, 403, 404)},
+    )
+    def post(self, request: Request, organization: str, name: str, version: str) -> Response:
+        found = version_for(self.actor, organization, name, version)
+        names = {environment for scenario in found.manifest["scenarios"] for environment in scenario["environments"]}
+        for environment in sorted(names):
+            enqueue(version=found, environment_name=environment, trigger="request", actor=self.actor)
+        return Response(version_document(found), status=202)
+
+
+class SigningKeysView(ActorView):
+    """The marketplace's public keys; clients pin them at their first login."""
+
+    @extend_schema(
+        operation_id="list_signing_keys",
+        tags=["experiences"],
+        responses={200: Keys, **refusals()},
+        parameters=[OpenApiParameter("If-None-Match", str, OpenApiParameter.HEADER, exclude=True)],
+    )
+    def get(self, request: Request) -> Response:
+        rows = PublicKey.objects.order_by("not_before")
+        if not rows:
+            signing_key()
+            rows = PublicKey.objects.order_by("not_before")
+        fields = ("key_id", "public_key", "not_before", "retired_at", "signed_by")
+        return Response({"keys": list(rows.values(*fields))})
