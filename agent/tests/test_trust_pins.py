@@ -108,7 +108,8 @@ def test_logins_at_once_lose_no_pin(path: Path) -> None:
     code = (
         "import sys; from pathlib import Path; from keiken.trust import Pins;"
         "key = sys.stdin.readline().strip();"
-        "[Pins(Path(sys.argv[1])).accept(f'https://{sys.argv[2]}-{n}.example', [{'public_key': key}]) for n in range(8)]"
+        "pins = Pins(Path(sys.argv[1]));"
+        "[pins.accept(f'https://{sys.argv[2]}-{n}.example', [{'public_key': key}]) for n in range(8)]"
     )
     started = [
         subprocess.Popen([sys.executable, "-c", code, str(path), str(n)], stdin=subprocess.PIPE, text=True)

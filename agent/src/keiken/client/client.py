@@ -1,0 +1,174 @@
+"""The HTTP SDK: one method per operation of the marketplace's API, typed results, refusals as exceptions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TypeVar
+from urllib.parse import quote
+
+import httpx
+from pydantic import ValidationError
+
+from keiken.client import shapes
+from keiken.client.connection import Connection
+from keiken.client.download import Downloaded, download
+from keiken.client.references import Reference, server_address
+from keiken.client.refusals import strange_answer
+from keiken.i18n import _
+from keiken.replay.report import Report
+
+S = TypeVar("S", bound=shapes.Shape)
+PUBLISH_SECONDS = 120
+
+
+class Client:
+    """A marketplace, spoken to with one API key (or none, as a stranger). Use it in a ``with`` block.
+
+    Every method raises ServerRefusal (exit code 3) with the marketplace's own code, sentence and advice, or
+    ServerTrouble (1): ``server_unreachable``, ``server_error``, ``server_answer_malformed`` or ``server_moved``.
+    GETs are tried three times; nothing else is ever sent twice.
+    """
+
+    def __init__(self, server: str, api_key: str = "", transport: httpx.BaseTransport | None = None) -> None:
+        self.server = server_address(server)
+        self._connection = Connection(self.server, api_key, transport)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._connection.close()
+
+    # --- who and with which keys
+
+    def me(self) -> shapes.Identity:
+        return self._get(shapes.Identity, "me")
+
+    def signing_keys(self) -> list[shapes.OfferedKey]:
+        """The keys that sign attestations; give them to ``keiken.trust.Pins.accept``."""
+        body = self._connection.json("GET", "signing-keys")[1]
+        return self._many(shapes.OfferedKey, body, "keys")
+
+    # --- finding
+
+    def experiences(self, *, cursor: str = "", topic: str = "", organization: str = "") -> shapes.Page:
+        query = {"cursor": cursor, "topic": topic, "organization": organization}
+        return self._get(shapes.Page, "experiences", params={key: value for key, value in query.items() if value})
+
+    def search(
+        self,
+        words: str = "",
+        *,
+        topics: Sequence[str] = (),
+        facts: Mapping[str, Any] | None = None,
+        fits: bool = False,
+        explain: bool = False,
+        limit: int = 25,
+        cursor: str = "",
+    ) -> shapes.Page:
+        """What has the words and topics; with ``fits`` only what holds with the ``facts``, each with the reasons."""
+        wanted = {
+            "words": words,
+            "topics": list(topics),
+            "facts": dict(facts) if facts is not None else None,
+            "fits": fits,
+            "explain": explain,
+            "limit": limit,
+            "cursor": cursor or None,
+        }
+        return self._typed(shapes.Page, self._connection.json("POST", "search", json=wanted)[1])
+
+    def experience(self, reference: Reference) -> shapes.ListingDetail:
+        return self._get(shapes.ListingDetail, reference.path)
+
+    def version(self, reference: Reference) -> shapes.Version:
+        """The version named, or the latest."""
+        return self._get(shapes.Version, reference.version_path)
+
+    def attestations(self, reference: Reference) -> shapes.Attestations:
+        """Unverified: give each ``envelope`` to ``keiken.trust.verify``."""
+        return self._get(shapes.Attestations, f"{reference.version_path}/attestations")
+
+    # --- publishing and fetching
+
+    def publish(self, organization: str, archive: bytes, *, visibility: str = "public") -> tuple[shapes.Version, bool]:
+        """The version, and whether it is new: the same bytes again change nothing."""
+        status, body = self._connection.json(
+            "POST",
+            f"organizations/{quote(organization, safe='')}/versions",
+            params={"visibility": visibility},
+            content=archive,
+            headers={"Content-Type": "application/gzip"},
+            timeout=PUBLISH_SECONDS,
+        )
+        return self._typed(shapes.Version, body), status == 201
+
+    def download(self, reference: Reference, target: Path, *, digest: str, is_known: bool = False) -> Downloaded:
+        """Fetch the package into ``target`` and check its digest. See ``keiken.client.download``."""
+        path = f"{reference.version_path}/package"
+        return download(self._connection, path, target, digest=digest, is_known=is_known)
+
+    # --- licenses
+
+    def offers(self, reference: Reference) -> list[shapes.Offer]:
+        body = self._connection.json("GET", f"{reference.path}/offers")[1]
+        return self._many(shapes.Offer, body, "results")
+
+    def terms(self, terms_id: str) -> shapes.Terms:
+        """The terms with their text."""
+        return self._get(shapes.Terms, f"terms/{quote(terms_id, safe='')}")
+
+    def accept(self, offer_id: str, *, terms_sha256: str) -> shapes.Grant:
+        """Accept an offer for your organization. ``terms_sha256`` is the hash of exactly the text that was read."""
+        path = f"offers/{quote(offer_id, safe='')}/acceptances"
+        return self._typed(shapes.Grant, self._connection.json("POST", path, json={"terms_sha256": terms_sha256})[1])
+
+    def grants(self) -> list[shapes.Grant]:
+        return self._many(shapes.Grant, self._connection.json("GET", "grants")[1], "results")
+
+    def revoke(self, grant_id: str, *, reason: str) -> None:
+        """Take a grant back; from the next request on it is over."""
+        self._connection.json("DELETE", f"grants/{quote(grant_id, safe='')}", json={"reason": reason})
+
+    # --- the field
+
+    def report(self, reference: Reference, report: Report) -> tuple[shapes.StoredReport, bool]:
+        """What is stored, and whether it is new: the same ``replay_id`` again changes nothing."""
+        body = report.model_dump(mode="json")
+        status, answer = self._connection.json("POST", f"{reference.path}/reports", json=body)
+        return self._typed(shapes.StoredReport, answer), status == 201
+
+    def rate(self, reference: Reference, *, stars: int, text: str, replay_id: str) -> shapes.StoredRating:
+        wanted = {"stars": stars, "text": text, "replay_id": replay_id}
+        return self._typed(
+            shapes.StoredRating, self._connection.json("PUT", f"{reference.path}/rating", json=wanted)[1]
+        )
+
+    # --- reading answers
+
+    def _get(self, shape: type[S], path: str, **request: Any) -> S:
+        return self._typed(shape, self._connection.json("GET", path, **request)[1])
+
+    def _typed(self, shape: type[S], body: Any) -> S:
+        try:
+            return shape.model_validate(body)
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_input=False)[0]
+            where = ".".join(str(part) for part in first["loc"])
+            raise strange_answer(
+                self.server, _("'{field}' in its answer: {why}").format(field=where, why=first["msg"])
+            ) from None
+
+    def _many(self, shape: type[S], body: Any, key: str) -> list[S]:
+        """The list itself, or the list under ``key``."""
+        found = body.get(key) if isinstance(body, dict) else body
+        if not isinstance(found, list):
+            raise strange_answer(self.server, _("'{field}' in its answer is no list").format(field=key))
+        return [self._typed(shape, item) for item in found]

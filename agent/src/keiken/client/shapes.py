@@ -1,0 +1,165 @@
+"""What a marketplace answers, typed. Fields that a newer one adds are kept as they are."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Shape(BaseModel):
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    def as_json(self) -> dict[str, Any]:
+        """JSON-ready, with everything the marketplace sent."""
+        return self.model_dump(mode="json")
+
+
+class Principal(Shape):
+    kind: Literal["person", "agent"]
+    name: str
+
+
+class OrganizationName(Shape):
+    slug: str
+    name: str = ""
+
+
+class Identity(Shape):
+    """Whose key it is."""
+
+    principal: Principal
+    organization: OrganizationName | None = None
+    """None for a person who belongs to none."""
+    scopes: list[str] = Field(default_factory=list)
+
+
+class OfferedKey(Shape):
+    key_id: str
+    public_key: str
+    signed_by: dict[str, Any] | None = None
+
+
+class Rating(Shape):
+    mean: float | None = None
+    count: int = 0
+
+
+class VerificationStatus(Shape):
+    status: str
+
+
+class Finding(Shape):
+    condition: str
+    status: Literal["holds", "fails", "unknown"]
+    found: Any = None
+
+
+class Fit(Shape):
+    status: Literal["holds", "fails", "unknown"]
+    findings: list[Finding] = Field(default_factory=list)
+
+
+class Listing(Shape):
+    """One experience as lists show it; ``fit`` only where facts were sent."""
+
+    organization: str
+    name: str
+    title: str = ""
+    summary: str = ""
+    topics: list[str] = Field(default_factory=list)
+    visibility: str = ""
+    license: str | None = None
+    latest_version: str | None = None
+    verification: VerificationStatus = VerificationStatus(status="unverified")
+    rating: Rating = Rating()
+    fit: Fit | None = None
+
+
+class Page(Shape):
+    results: list[Listing]
+    next: str | None = None
+    previous: str | None = None
+
+
+class Terms(Shape):
+    id: str
+    name: str = ""
+    version: int = 1
+    kind: str = ""
+    spdx: str = ""
+    text_sha256: str
+    uses: list[str] = Field(default_factory=list)
+    text: str | None = None
+    """Only where the terms themselves were asked for."""
+
+
+class Offer(Shape):
+    id: str
+    kind: str
+    terms: Terms
+    grant_days: int | None = None
+
+
+class ListingDetail(Listing):
+    versions: list[Any] = Field(default_factory=list)
+    offers: list[Offer] = Field(default_factory=list)
+    granted: bool = False
+    conditions: list[str] = Field(default_factory=list)
+    permissions: dict[str, Any] = Field(default_factory=dict)
+    parameters: dict[str, Any] = Field(default_factory=dict)
+    steps: list[dict[str, Any]] = Field(default_factory=list)
+
+
+class ScenarioResult(Shape):
+    scenario: str
+    verdict: str
+    reason: str = ""
+
+
+class Verification(Shape):
+    environment: str | None = None
+    state: str
+    verdict: str | None = None
+    scenarios: list[ScenarioResult] = Field(default_factory=list)
+    finished_at: datetime | None = None
+
+
+class Version(Shape):
+    """One published version. ``digest`` is its identity everywhere."""
+
+    organization: str
+    name: str
+    version: str
+    digest: str
+    size: int | None = None
+    published_at: datetime | None = None
+    verifications: list[Verification] = Field(default_factory=list)
+
+
+class AttestationItem(Shape):
+    id: str | int
+    created_at: datetime | None = None
+    envelope: dict[str, Any]
+
+
+class Attestations(Shape):
+    digest: str
+    attestations: list[AttestationItem]
+
+
+class Grant(Shape):
+    id: str
+    experience: str
+    starts_at: datetime | None = None
+    ends_at: datetime | None = None
+    uses: list[str] = Field(default_factory=list)
+
+
+class StoredReport(Shape):
+    id: str
+
+
+class StoredRating(Shape):
+    stars: int
