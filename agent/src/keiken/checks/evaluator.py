@@ -2,40 +2,51 @@
 
 from __future__ import annotations
 
-import contextlib
-import select
-import subprocess
-import sys
-import time
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol, Self
 
-from keiken.checks.language import CheckError, comparison, conjuncts, lint
-from keiken.checks.worker import read_frame, write_frame
+from keiken.checks.child import Child, ChildGone
+from keiken.checks.explain import explain
+from keiken.checks.frames import FrameError
+from keiken.checks.language import lint
+from keiken.checks.tokens import CheckError, tokens
+from keiken.checks.wording import plain
 from keiken.i18n import _
 
-WALL_SECONDS = 2.0
-_SOURCE = Path(__file__).resolve().parents[2]
+CPU_SECONDS = 1.0
+"""What one expression may use of the processor. Not the wall clock: a verdict must not depend on what else runs."""
+WALL_FACTOR = 10
+"""The wall limit, as a multiple of the processor limit, for a child that is stopped rather than busy."""
+QUESTIONS_LIMIT = 2_000
+ANSWERED_BYTES_LIMIT = 64 << 20
 
 
 class StateAccess(Protocol):
-    """What checks can see of the job: read from outside, never following links."""
+    """What checks can see of the job: read from outside, never following links.
 
-    def file(self, path: str) -> dict[str, Any]: ...
+    Each may raise ValueError with a sentence for a person.
+    """
+
+    def file(self, path: str) -> dict[str, Any]:
+        """``exists, kind, size, mode``, and where it can be read ``sha256`` and ``bytes``."""
+        ...
 
     def files(self, pattern: str) -> list[str]: ...
 
-    def port(self, number: int) -> dict[str, Any]: ...
+    def port(self, number: int) -> dict[str, Any]:
+        """``{"open": bool}``."""
+        ...
 
 
 class Evaluator:
-    """``with Evaluator(state) as evaluator``; starts its child when it is first needed."""
+    """``with Evaluator(state) as evaluator``; starts its child when it is first needed. For one thread at a time."""
 
-    def __init__(self, state: StateAccess, *, wall_seconds: float = WALL_SECONDS) -> None:
+    def __init__(self, state: StateAccess, *, cpu_seconds: float = CPU_SECONDS) -> None:
         self._state = state
-        self._wall_seconds = wall_seconds
-        self._child: subprocess.Popen[bytes] | None = None
+        self._cpu_seconds = cpu_seconds
+        self._child: Child | None = None
+        self._answers: dict[tuple[str, Any], dict[str, Any]] = {}
+        self._answered_bytes = 0
 
     def __enter__(self) -> Self:
         return self
@@ -44,82 +55,96 @@ class Evaluator:
         self.close()
 
     def evaluate(self, expression: str, bindings: Mapping[str, Any]) -> Any:
-        """The value as JSON (bytes stay bytes). Raises CheckError, also when it takes too long."""
-        lint(expression)
-        child = self._child or self._start()
-        assert child.stdin is not None
-        assert child.stdout is not None
-        try:
-            write_frame(child.stdin.fileno(), {"expression": expression, "bindings": dict(bindings)})
-            return self._converse(expression, child.stdin.fileno(), child.stdout.fileno())
-        except BrokenPipeError:
-            self.close()
-            raise self._too_expensive(expression) from None
+        """The value as JSON (bytes stay bytes, times become text). Raises CheckError, also when it takes too long."""
+        self._answers, self._answered_bytes = {}, 0
+        return self._evaluate(expression, bindings)
 
-    def explain(self, expression: str, bindings: Mapping[str, Any]) -> str:
-        """Why a check does not hold: the first part that is false, with the values it compared."""
-        for part in conjuncts(expression):
-            with contextlib.suppress(CheckError):
-                if self.evaluate(part, bindings) is True:
-                    continue
-                if sides := comparison(part):
-                    left = _shown(self.evaluate(sides[0], bindings))
-                    right = _shown(self.evaluate(sides[2], bindings))
-                    return f"{part}: {left} {sides[1]} {right}"
-            return part
-        return expression
+    def explain(self, expression: str, bindings: Mapping[str, Any], show: Callable[[Any], str] | None = None) -> str:
+        """Why a check does not hold, over the same state that was looked at when it was evaluated last.
+
+        ``show`` makes text of a value; it is where secrets are masked before anything is cut.
+        """
+        return explain(expression, lambda part: self._evaluate(part, bindings), show)
 
     def close(self) -> None:
         if self._child is not None:
-            self._child.kill()
-            self._child.communicate()
+            self._child.close()
             self._child = None
 
-    def _start(self) -> subprocess.Popen[bytes]:
-        code = f"import sys; sys.path.insert(0, {str(_SOURCE)!r}); from keiken.checks.worker import main; main()"
-        self._child = subprocess.Popen(
-            [sys.executable, "-I", "-c", code],
-            env={"LANG": "C.UTF-8"},
-            cwd="/",
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            bufsize=0,
-        )
-        assert self._child.stdout is not None
-        # Starting is our own time, not the expression's.
-        read_frame(self._child.stdout.fileno())
-        return self._child
+    def _evaluate(self, expression: str, bindings: Mapping[str, Any]) -> Any:
+        lint(expression)
+        names = {token.text.strip("'\"") for token in tokens(expression) if token.kind in ("name", "string")}
+        request = {
+            "expression": expression,
+            "names": sorted(names),
+            "bindings": {name: value for name, value in bindings.items() if name in names},
+            "cpu_seconds": self._cpu_seconds,
+        }
+        try:
+            return self._converse(expression, request)
+        except ChildGone as error:
+            if not error.used_up:
+                # Somebody else ended it: that proves nothing about the expression.
+                try:
+                    return self._converse(expression, request)
+                except ChildGone as again:
+                    error = again
+            raise self._too_expensive(expression) from error
+        except FrameError as error:
+            raise CheckError(
+                "check_failed", _("'{expression}': {why}.").format(expression=expression, why=error)
+            ) from None
 
-    def _converse(self, expression: str, to_child: int, from_child: int) -> Any:
-        deadline = time.monotonic() + self._wall_seconds
-        while True:
-            ready, _w, _x = select.select([from_child], [], [], max(0.0, deadline - time.monotonic()))
-            message = read_frame(from_child) if ready else None
-            if message is None:
-                self.close()
-                raise self._too_expensive(expression)
-            if "ask" in message:
-                write_frame(to_child, self._answer(message["ask"], message["argument"]))
-            elif "error" in message:
-                raise CheckError(
-                    "check_failed",
-                    _("'{expression}': {why}").format(expression=expression, why=_plain(message["error"])),
-                )
-            else:
-                return message["value"]
+    def _converse(self, expression: str, request: dict[str, Any]) -> Any:
+        if self._child is None or not self._child.is_alive:
+            self.close()
+            self._child = Child()
+        seconds = self._cpu_seconds * WALL_FACTOR
+        try:
+            self._child.send(request, seconds)
+            while "ask" in (message := self._child.receive(seconds)):
+                self._child.send(self._answer(message), seconds)
+        except ChildGone:
+            self.close()
+            raise
+        if "error" in message:
+            raise CheckError(
+                "check_failed",
+                _("'{expression}': {why}.").format(
+                    expression=expression, why=plain(message["error"], self._answers).rstrip(".")
+                ),
+            )
+        return message["value"]
 
-    def _answer(self, what: str, argument: Any) -> dict[str, Any]:
+    def _answer(self, message: dict[str, Any]) -> dict[str, Any]:
+        """What the state says, the same for the same question during one check."""
+        what, argument = message["ask"], message["argument"]
+        key = (what, repr(argument))
+        if key not in self._answers:
+            if len(self._answers) >= QUESTIONS_LIMIT or self._answered_bytes > ANSWERED_BYTES_LIMIT:
+                return {"error": _("it looks at too many files")}
+            self._answers[key] = self._looked_up(what, argument)
+        answer = self._answers[key]
+        content = answer["value"].get("bytes") if isinstance(answer.get("value"), dict) else None
+        if content is None:
+            return answer
+        if not message["with_content"]:
+            return {"value": {name: value for name, value in answer["value"].items() if name != "bytes"}}
+        self._answered_bytes += len(content)
+        return answer
+
+    def _looked_up(self, what: str, argument: Any) -> dict[str, Any]:
         try:
             if what == "file" and isinstance(argument, str):
                 return {"value": self._state.file(argument)}
             if what == "files" and isinstance(argument, str):
                 return {"value": self._state.files(argument)}
-            if what == "port" and isinstance(argument, int):
+            if what == "port" and isinstance(argument, int) and not isinstance(argument, bool):
                 return {"value": self._state.port(argument)}
         except (ValueError, OSError) as error:
             return {"error": str(error)}
-        return {"error": f"{what}() cannot take {argument!r}"}
+        wanted = _("a number") if what == "port" else _("text")
+        return {"error": _("{function}() takes {kind}").format(function=what, kind=wanted)}
 
     def _too_expensive(self, expression: str) -> CheckError:
         return CheckError(
@@ -127,15 +152,3 @@ class Evaluator:
             _("'{expression}' took too long or too much memory.").format(expression=expression),
             _("Look at fewer lines, or let a step write what the check then reads."),
         )
-
-
-def _plain(error: str) -> str:
-    kind, _colon, text = error.partition(": ")
-    if kind == "KeyError":
-        return _("there is no {name}").format(name=text)
-    return text.split("\n")[0].split(" Check ")[0]
-
-
-def _shown(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 120 else f"{text[:120]}…"

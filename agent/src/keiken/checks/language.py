@@ -2,162 +2,148 @@
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
+import difflib
+from collections.abc import Collection, Iterable
 
 from keiken.checks.native import interpreter
-from keiken.errors import KeikenError
+from keiken.checks.tokens import CLOSING, OPENING, CheckError, Token, tokens
 from keiken.i18n import _
 
 LENGTH_LIMIT = 2_000
 DEPTH_LIMIT = 24
+OPERATOR_LIMIT = 300
+"""The parser is recursive: a chain of a thousand operators overflows the small stack of a foreign thread."""
 MACRO_DEPTH_LIMIT = 2
 """Macros loop over lists: three inside each other would be a billion turns over a thousand lines."""
 
 VARIABLES = {"result", "parameters", "steps", "facts"}
 STATE_FUNCTIONS = {"file", "files", "port"}
-PURE_FUNCTIONS = {"sha256", "json", "csv", "trim", "split", "lower", "upper", "replace", "length"}
+PURE_FUNCTIONS = {
+    "sha256", "json", "csv", "trim", "split", "join", "lower", "upper", "replace", "length", "min", "max",
+}  # fmt: skip
 CEL_FUNCTIONS = {
     "size", "contains", "startsWith", "endsWith", "matches", "int", "uint", "double", "string", "bytes", "type",
-    "timestamp", "duration", "min", "max", "getFullYear", "getMonth", "getDate", "getHours", "getMinutes", "getSeconds",
+    "timestamp", "duration", "getFullYear", "getMonth", "getDate", "getHours", "getMinutes", "getSeconds",
 }  # fmt: skip
-MACROS = {"all", "exists", "exists_one", "map", "filter", "has"}
-FUNCTIONS = STATE_FUNCTIONS | PURE_FUNCTIONS | CEL_FUNCTIONS | MACROS
+LOOPS = {"all", "exists", "exists_one", "map", "filter"}
+FUNCTIONS = STATE_FUNCTIONS | PURE_FUNCTIONS | CEL_FUNCTIONS | LOOPS | {"has"}
 _WORDS = {"true", "false", "null", "in"}
-
-_TOKEN = re.compile(
-    r"""(?P<string>[rRbB]{0,2}(?:'''(?:\\.|[^\\])*?'''|\"\"\"(?:\\.|[^\\])*?\"\"\"|'(?:\\.|[^'\\\n])*'|"(?:\\.|[^"\\\n])*"))
-      |(?P<number>\d[\w.]*)|(?P<name>[A-Za-z_]\w*)|(?P<operator>&&|\|\||==|!=|<=|>=|[-+*/%<>!?:.,()\[\]{}])|(?P<space>\s+)""",
-    re.X | re.S,
-)
-
-
-class CheckError(KeikenError):
-    """A check that cannot be read or evaluated; it then counts as not holding."""
-
-    exit_code = 4
-
-
-@dataclass(frozen=True)
-class Token:
-    kind: str
-    text: str
-    start: int
-
-
-def tokens(expression: str) -> list[Token]:
-    """Raises CheckError ``check_syntax`` at the first character that is no part of CEL."""
-    found, position = [], 0
-    while position < len(expression):
-        match = _TOKEN.match(expression, position)
-        if match is None:
-            raise CheckError(
-                "check_syntax",
-                _("'{expression}' cannot be read at character {n}.").format(expression=expression, n=position + 1),
-            )
-        if match.lastgroup != "space":
-            found.append(Token(str(match.lastgroup), match.group(), position))
-        position = match.end()
-    return found
+_NO_CHAIN = {",", ":", *CLOSING}
 
 
 def lint(expression: str) -> None:
     """Whether an expression may be evaluated at all. Raises CheckError with a plain sentence."""
     if len(expression) > LENGTH_LIMIT:
-        raise CheckError("check_too_large", _("A check has at most 2,000 characters."))
+        raise CheckError(
+            "check_too_large",
+            _("A check has at most {n} characters; this one has {found}.").format(
+                n=LENGTH_LIMIT, found=len(expression)
+            ),
+            _("Split it into several checks."),
+        )
     parts = tokens(expression)
-    _check_depth(expression, parts)
-    _check_names(expression, parts)
+    if sum(part.kind == "operator" and part.text not in _NO_CHAIN for part in parts) > OPERATOR_LIMIT:
+        raise CheckError(
+            "check_too_large",
+            _("'{expression}' has more than {n} operators.").format(expression=_short(expression), n=OPERATOR_LIMIT),
+            _("Split it into several checks."),
+        )
+    _walk(expression, parts)
+    _parse(expression)
+
+
+def _parse(expression: str) -> None:
     try:
         interpreter().compile(expression)
     except Exception as error:  # the Rust parser raises several kinds, all of them about the text
-        why = str(error).split("\n")[0].split("ERROR:")[-1].strip()
+        why = str(error).split("\n")[0].split("ERROR:")[-1].strip().removeprefix("<input>:").rstrip(".")
         raise CheckError(
-            "check_syntax", _("'{expression}' cannot be read: {why}.").format(expression=expression, why=why)
+            "check_syntax",
+            _("'{expression}' cannot be read: {why}.").format(expression=_short(expression), why=why),
+            _("Checks are CEL expressions; docs/checks.md shows their form."),
         ) from None
 
 
-def _check_depth(expression: str, parts: list[Token]) -> None:
-    depth = macros = 0
-    stack: list[bool] = []
+def _walk(expression: str, parts: list[Token]) -> None:
+    """Depth, names and functions, with the names that a macro binds known only inside it."""
+    scopes: list[str | None] = []
     for index, part in enumerate(parts):
-        if part.text in "([{" and part.kind == "operator":
-            is_macro = (
-                part.text == "("
-                and index > 1
-                and parts[index - 1].text in MACROS - {"has"}
-                and parts[index - 2].text == "."
-            )
-            stack.append(is_macro)
-            depth, macros = depth + 1, macros + is_macro
-        elif part.text in ")]}" and part.kind == "operator" and stack:
-            depth, macros = depth - 1, macros - stack.pop()
-        if depth > DEPTH_LIMIT or macros > MACRO_DEPTH_LIMIT:
-            raise CheckError("check_too_deep", _("'{expression}' is nested too deep.").format(expression=expression))
-    operators = sum(part.text in ("!", "-", "&&", "||", "?", "+") for part in parts)
-    if operators > 200:
-        raise CheckError("check_too_large", _("'{expression}' has too many operators.").format(expression=expression))
-
-
-def _check_names(expression: str, parts: list[Token]) -> None:
-    bound = _macro_variables(parts)
-    for index, part in enumerate(parts):
-        if part.kind != "name" or part.text in _WORDS:
-            continue
-        following = parts[index + 1].text if index + 1 < len(parts) else ""
-        is_member = index > 0 and parts[index - 1].text == "."
-        if following == "(":
-            if part.text not in FUNCTIONS:
-                known = ", ".join(sorted(FUNCTIONS))
+        if part.is_operator(*OPENING):
+            scopes.append(_bound_name(parts, index))
+            if len(scopes) > DEPTH_LIMIT or sum(name is not None for name in scopes) > MACRO_DEPTH_LIMIT:
+                raise _too_deep(expression)
+        elif part.is_operator(*CLOSING) and scopes:
+            scopes.pop()
+        elif part.kind == "name" and part.text not in _WORDS:
+            following = parts[index + 1] if index + 1 < len(parts) else None
+            is_member = index > 0 and parts[index - 1].is_operator(".")
+            if following is not None and following.is_operator("("):
+                _check_function(expression, part.text, is_member)
+            elif following is not None and following.is_operator("{"):
                 raise CheckError(
-                    "check_unknown_function",
-                    _("'{expression}' calls '{name}', which checks do not know.").format(
-                        expression=expression, name=part.text
+                    "check_unknown_type",
+                    _("'{expression}' makes a '{name}', which checks do not know.").format(
+                        expression=_short(expression), name=part.text
                     ),
-                    _("Known are: {names}.").format(names=known),
+                    _("Write a map as {form}.").format(form="{'key': value}"),
                 )
-        elif not is_member and part.text not in VARIABLES | bound:
-            raise CheckError(
-                "check_unknown_variable",
-                _("'{expression}' names '{name}', which checks do not know.").format(
-                    expression=expression, name=part.text
-                ),
-                _("Known are: {names}.").format(names=", ".join(sorted(VARIABLES))),
-            )
+            elif not is_member and part.text not in VARIABLES and part.text not in scopes:
+                raise _unknown_variable(expression, part.text, [name for name in scopes if name])
 
 
-def _macro_variables(parts: list[Token]) -> set[str]:
-    """The names that macros bind: ``x`` in ``list.all(x, …)``."""
-    return {
-        parts[index + 2].text
-        for index, part in enumerate(parts[:-3])
-        if part.text in MACROS and parts[index + 1].text == "(" and parts[index + 3].text == ","
-    }
+def _bound_name(parts: list[Token], opening: int) -> str | None:
+    """The name that a macro binds, where this parenthesis opens one: ``x`` in ``list.all(x, …)``."""
+    if opening < 2 or not parts[opening].is_operator("("):
+        return None
+    if parts[opening - 1].text not in LOOPS or not parts[opening - 2].is_operator("."):
+        return None
+    following = parts[opening + 1] if opening + 1 < len(parts) else None
+    return following.text if following is not None and following.kind == "name" else ""
 
 
-def conjuncts(expression: str) -> list[str]:
-    """The parts of a check that are joined by ``&&`` at its top level."""
-    return _split(expression, {"&&"})[0]
+def _check_function(expression: str, name: str, is_member: bool) -> None:
+    if name not in FUNCTIONS:
+        raise CheckError(
+            "check_unknown_function",
+            _("'{expression}' calls '{name}', which checks do not know.").format(
+                expression=_short(expression), name=name
+            ),
+            _suggestion(name, FUNCTIONS),
+        )
+    if (name in LOOPS and not is_member) or (name == "has" and is_member):
+        form = "has(parameters.days)" if name == "has" else f"files('work/*').{name}(x, …)"
+        raise CheckError(
+            "check_syntax",
+            _("'{expression}' uses '{name}' in a form that it does not have.").format(
+                expression=_short(expression), name=name
+            ),
+            _("Write it as {form}.").format(form=form),
+        )
 
 
-def comparison(expression: str) -> tuple[str, str, str] | None:
-    """Left side, operator and right side, when its top level is one comparison."""
-    sides, found = _split(expression, {"==", "!=", "<", "<=", ">", ">="})
-    return (sides[0], found[0], sides[1]) if len(sides) == 2 else None
+def _unknown_variable(expression: str, name: str, bound: Iterable[str]) -> CheckError:
+    return CheckError(
+        "check_unknown_variable",
+        _("'{expression}' names '{name}', which checks do not know.").format(expression=_short(expression), name=name),
+        _suggestion(name, VARIABLES | set(bound)),
+    )
 
 
-def _split(expression: str, separators: set[str]) -> tuple[list[str], list[str]]:
-    depth, start = 0, 0
-    parts: list[str] = []
-    found: list[str] = []
-    for part in tokens(expression):
-        if part.kind != "operator":
-            continue
-        depth += (part.text in "([{") - (part.text in ")]}")
-        if depth == 0 and part.text in ("?", "||"):
-            return [expression], []
-        if depth == 0 and part.text in separators:
-            parts.append(expression[start : part.start].strip())
-            found.append(part.text)
-            start = part.start + len(part.text)
-    return [*parts, expression[start:].strip()], found
+def _too_deep(expression: str) -> CheckError:
+    return CheckError(
+        "check_too_deep",
+        _("'{expression}' is nested too deep.").format(expression=_short(expression)),
+        _(
+            "Brackets go at most {depth} deep, and at most {loops} of all, exists, map and filter inside each other."
+        ).format(depth=DEPTH_LIMIT, loops=MACRO_DEPTH_LIMIT),
+    )
+
+
+def _suggestion(name: str, known: Collection[str]) -> str:
+    if close := difflib.get_close_matches(name, sorted(known), n=1):
+        return _("Is '{name}' meant?").format(name=close[0])
+    return _("Known are: {names}.").format(names=", ".join(sorted(known)))
+
+
+def _short(expression: str) -> str:
+    return expression if len(expression) <= 200 else f"{expression[:200]}…"

@@ -8,8 +8,8 @@ from typing import Any
 from keiken.i18n import _
 from keiken.sandbox.protocol import Sandbox
 
-TEXT_LIMIT_BYTES = 2 << 20
 FILES_LIMIT = 2_000
+HASHED_BYTES = 1 << 20
 
 
 class JobState:
@@ -19,26 +19,15 @@ class JobState:
         self._sandbox = sandbox
 
     def file(self, path: str) -> dict[str, Any]:
-        """``exists, kind, size, mode``, and for a readable plain file ``sha256, bytes, text, lines``.
-
-        ``text`` and ``lines`` are left out of files over 2 MiB and of what is not UTF-8.
-        """
-        state = self._sandbox.read(path)
+        """``exists, kind, size, mode``, and for a plain file up to the sandbox's limit ``sha256`` and ``bytes``."""
+        state = self._sandbox.read(inside(path))
         fact: dict[str, Any] = {"exists": state.exists, "kind": state.kind, "size": state.size, "mode": state.mode}
-        if state.content is None:
-            return fact
-        fact["sha256"] = hashlib.sha256(state.content).hexdigest()
-        if len(state.content) <= TEXT_LIMIT_BYTES:
-            fact["bytes"] = state.content
-            try:
-                fact["text"] = state.content.decode("utf-8")
-            except UnicodeDecodeError:
-                return fact
-            fact["lines"] = fact["text"].removesuffix("\n").split("\n") if fact["text"] else []
+        if state.content is not None:
+            fact |= {"sha256": hashlib.sha256(state.content).hexdigest(), "bytes": state.content}
         return fact
 
     def files(self, pattern: str) -> list[str]:
-        found = self._sandbox.paths(pattern)
+        found = self._sandbox.paths(inside(pattern))
         if len(found) > FILES_LIMIT:
             raise ValueError(_("{pattern} matches more than 2,000 files").format(pattern=pattern))
         return found
@@ -47,17 +36,32 @@ class JobState:
         return {"open": number in self._sandbox.listening_ports()}
 
 
-def listing(sandbox: Sandbox) -> dict[str, tuple[int, str, str]]:
+def inside(path: str) -> str:
+    """The path relative to the job folder. Raises ValueError for one that leads out of it.
+
+    An absent file outside must not make ``!file('../x').exists`` hold.
+    """
+    relative = path.removeprefix("/job/").removeprefix("./").rstrip("/")
+    if relative.startswith("/") or "\0" in path or not relative or {"", ".", ".."} & set(relative.split("/")):
+        raise ValueError(_("'{path}' is no path below the job folder").format(path=path.replace("\0", "\\0")))
+    return relative
+
+
+Listing = dict[str, tuple[int, str, str]]
+
+
+def listing(sandbox: Sandbox) -> Listing:
     """Size, mode and digest of every file below ``work/``: two of these tell what a step changed."""
-    found = {}
+    found: Listing = {}
     for path in sandbox.paths("work/**")[:FILES_LIMIT]:
         state = sandbox.read(path)
-        digest = hashlib.sha256(state.content).hexdigest() if state.content is not None else ""
+        content = state.content
+        digest = hashlib.sha256(content).hexdigest() if content is not None and len(content) <= HASHED_BYTES else ""
         found[path] = (state.size, state.mode, digest)
     return found
 
 
-def changes(before: dict[str, tuple[int, str, str]], after: dict[str, tuple[int, str, str]]) -> list[str]:
+def changes(before: Listing, after: Listing) -> list[str]:
     """``+ path`` made, ``~ path`` changed, ``- path`` removed; sorted by path, at most 200."""
     marks = {path: "+" for path in after.keys() - before.keys()}
     marks |= {path: "-" for path in before.keys() - after.keys()}
