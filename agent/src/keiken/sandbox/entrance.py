@@ -6,6 +6,7 @@ return. Every step either holds or ends the child.
 
 from __future__ import annotations
 
+import errno
 import os
 import resource
 import signal
@@ -13,6 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import NoReturn
 
 from keiken.sandbox import landlock, linux
+from keiken.sandbox.slots import Slot
 
 JOB_FOLDER = "/job"
 _JOINED = (
@@ -49,9 +51,10 @@ class Namespaces:
         linux.setns(self.fds["user"], linux.CLONE_NEWUSER)
 
 
-def become(uid: int, gid: int) -> None:
+def become(slot: Slot) -> None:
     """Give up root for the job's user id, hidden from others of that id (no dump, so no look at our memory or files)."""
-    if os.geteuid() == 0:
+    if slot.is_other_user:
+        uid, gid = slot.uid, slot.gid
         os.setgroups([])
         os.setresgid(gid, gid, gid)
         os.setresuid(uid, uid, uid)
@@ -93,6 +96,8 @@ def execute(
         landlock.restrict(ruleset)
     linux.load_seccomp(seccomp)
     try:
+        if not argv[0]:
+            raise FileNotFoundError(errno.ENOENT, "an empty name")
         os.execvpe(argv[0], list(argv), dict(env))
     except OSError as trouble:
         report(trouble.errno or 1)

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from keiken.errors import Failed
 from keiken.i18n import _
 from keiken.sandbox import linux
-from keiken.sandbox.patterns import matcher
+from keiken.sandbox.patterns import Glob, glob
 from keiken.sandbox.protocol import FileState
 
 READ_LIMIT_BYTES = 8 << 20
@@ -62,19 +62,18 @@ class JobFolder:
 
     def paths(self, pattern: str) -> list[str]:
         """Regular files that match, sorted; at most 5,000. Names that are not UTF-8 are left out."""
-        wanted = matcher(_normal(pattern))
+        wanted = glob(_normal(pattern))
         found = []
-        for path in self._walk(pattern):
-            if wanted.fullmatch(path):
+        for path in self._walk(wanted):
+            if wanted.matches(path):
                 found.append(path)
                 if len(found) == MOST_PATHS:
                     break
         return sorted(found)
 
-    def _walk(self, pattern: str) -> Iterator[str]:
+    def _walk(self, wanted: Glob) -> Iterator[str]:
         for folder, prefix in ((self._package, ""), (self._work, "work/")):
-            fixed = _normal(pattern).split("*")[0].split("?")[0].split("[")[0]
-            if folder >= 0 and (prefix.startswith(fixed) or fixed.startswith(prefix)):
+            if folder >= 0 and (prefix.startswith(wanted.prefix) or wanted.prefix.startswith(prefix)):
                 yield from _files_below(folder, prefix)
 
     def write(self, path: str, content: bytes, mode: int) -> None:

@@ -34,6 +34,13 @@ class Trouble(Exception):
         self.code = code
 
 
+class Order:
+    """A command under way: the pipe that tells why it could not be executed, and the count of memory kills before it."""
+
+    def __init__(self, failed: int, oom_kills_before: int) -> None:
+        self.failed, self.oom_kills_before, self.words = failed, oom_kills_before, ""
+
+
 class Launcher:
     """State of the one sandbox this process owns."""
 
@@ -41,7 +48,7 @@ class Launcher:
         self.control, self.plan, self.seccomp = control, plan, seccomp
         self.group = cgroup.Group({})
         self.runs: dict[int, int] = {}
-        self.orders: dict[int, tuple[int, int]] = {}
+        self.orders: dict[int, Order] = {}
         self.drained: dict[int, int] = {}
         self.bubblewrap = self.first = -1
         self.ruleset = self.sleeper = -1
@@ -63,7 +70,7 @@ class Launcher:
         linux.prctl(linux.PR_SET_DUMPABLE, 0)
         self._start_bubblewrap()
         self.namespaces = entrance.Namespaces(self.first)
-        if os.geteuid() != 0:
+        if not self.slot.is_other_user:
             self.namespaces.enter_owner()
         linux.setns(self.namespaces.fds["pid"], linux.CLONE_NEWPID)
         tables = self._ask_a_child(open_port_tables)
@@ -117,10 +124,7 @@ class Launcher:
     def _become_bubblewrap(self, inherited: dict[int, int]) -> None:
         try:
             self.group.enter()
-            if os.geteuid() == 0:
-                os.setgroups([])
-                os.setresgid(self.slot.gid, self.slot.gid, self.slot.gid)
-                os.setresuid(self.slot.uid, self.slot.uid, self.slot.uid)
+            entrance.become(self.slot)
             linux.prctl(linux.PR_SET_PDEATHSIG, signal.SIGKILL)
             high = {target: os.dup(fd) if fd < 20 else fd for target, fd in inherited.items()}
             high = {target: _moved_up(fd) for target, fd in high.items()}
@@ -156,7 +160,7 @@ class Launcher:
         if pid == 0:
             code = 1
             try:
-                entrance.become(self.slot.uid, self.slot.gid)
+                entrance.become(self.slot)
                 self.namespaces.join()
                 message, fds = work(*arguments)
                 wire.send(theirs, message, fds)
@@ -198,6 +202,8 @@ class Launcher:
                         wake.recv(4096)
                 elif key.fileobj == owner:
                     self.ending = True
+                elif key.data == "execution":
+                    self._tell_start(key.fd)
                 elif isinstance(key.fileobj, int):
                     self._drain(key.fileobj)
             self._reap()
@@ -239,7 +245,9 @@ class Launcher:
             self._become_run(order, streams, report)
         os.close(report)
         self.runs[pid] = number
-        self.orders[pid] = (failed, before)
+        self.orders[pid] = Order(failed, before)
+        if message.get("announce"):
+            self.selector.register(failed, selectors.EVENT_READ, "execution")
 
     def _become_run(self, order: dict[str, Any], streams: list[int], report: int) -> None:
         def tell(number: int) -> None:
@@ -247,7 +255,7 @@ class Launcher:
 
         try:
             self.group.enter()
-            entrance.become(self.slot.uid, self.slot.gid)
+            entrance.become(self.slot)
             self.namespaces.join()
             entrance.execute(
                 order["argv"],
@@ -280,7 +288,7 @@ class Launcher:
         if pid == 0:
             try:
                 linux.setns(self.namespaces.fds["net"], linux.CLONE_NEWNET)
-                entrance.become(self.slot.uid, self.slot.gid)
+                entrance.become(self.slot)
                 connect_inside(fds[0], message["host"], message["port"], message["seconds"])
             finally:
                 os._exit(0)
@@ -317,16 +325,34 @@ class Launcher:
             elif pid in self.runs:
                 self._tell_end(pid, status)
 
+    def _tell_start(self, failed: int) -> None:
+        """The pipe that carries what went wrong with an execution was closed by that execution, or holds the trouble."""
+        self.selector.unregister(failed)
+        pid, order = next((pid, order) for pid, order in self.orders.items() if order.failed == failed)
+        order.words = os.read(failed, 400).decode(errors="replace")
+        if not order.words:
+            self._tell({"id": self.runs[pid], "started": True})
+
     def _tell_end(self, pid: int, status: int) -> None:
-        failed, before = self.orders.pop(pid)
-        message = {
-            "id": self.runs.pop(pid),
-            "status": os.waitstatus_to_exitcode(status),
-            "failed": os.read(failed, 400).decode(errors="replace"),
-            "oom": self.group.oom_kills() > before,
-        }
-        os.close(failed)
-        self._tell(message)
+        order = self.orders.pop(pid)
+        words = order.words or os.read(order.failed, 400).decode(errors="replace")
+        with contextlib.suppress(KeyError):
+            self.selector.unregister(order.failed)
+        os.close(order.failed)
+        number, code = self.runs.pop(pid), os.waitstatus_to_exitcode(status)
+        oom = self.group.oom_kills() > order.oom_kills_before
+        gone = code == -signal.SIGKILL and not oom and self._is_dying()
+        self._tell({"id": number, "status": code, "failed": words, "oom": oom, "gone": gone})
+
+    def _is_dying(self) -> bool:
+        """Whether the sandbox itself is ending, which kills all in it: nothing can be born there any more."""
+        try:
+            pid = os.fork()
+        except OSError:
+            return True
+        if pid == 0:
+            os._exit(0)
+        return False
 
     def _tell(self, message: dict[str, Any]) -> None:
         with contextlib.suppress(OSError):

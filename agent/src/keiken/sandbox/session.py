@@ -69,7 +69,7 @@ class BubblewrapSandbox:
             allowed = max(0.0, min(timeout_seconds, self._seconds_left))
             collector = Collector(self.limits.output_kept_bytes, self.limits.output_killed_bytes)
             try:
-                number = self._launch(argv, env, stdin, collector.ends(self.uid), confined)
+                number = self._launch(argv, env, stdin, collector.ends(self.uid), confined=confined)
                 ended = self._wait(number, collector, started + allowed)
             except BaseException:
                 collector.close()
@@ -80,12 +80,12 @@ class BubblewrapSandbox:
             return _result(ended, collector, seconds)
 
     def start(self, argv: Sequence[str], *, env: Mapping[str, str]) -> None:
-        """Start a service. Raises Failed when it cannot even be executed or ends within a moment."""
+        """Start a service, which may execute whatever the environment has. Raises Failed when it cannot be executed."""
         with self._lock:
             null = [os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC) for _stream in range(2)]
-            number = self._launch(argv, env, b"", null, confined=False)
-            ended = self._next(time.monotonic() + 0.01, number)
-        if ended is not None and ended.get("failed"):
+            number = self._launch(argv, env, b"", null, confined=False, announce=True)
+            told = self._next(time.monotonic() + _END_SECONDS, number) or {"gone": True}
+        if told.get("failed") or told.get("gone"):
             raise Failed(
                 "service_not_started",
                 _("The service '{command}' cannot be started.").format(command=argv[0]),
@@ -94,7 +94,14 @@ class BubblewrapSandbox:
             )
 
     def _launch(
-        self, argv: Sequence[str], env: Mapping[str, str], stdin: bytes, outputs: Sequence[int], confined: bool
+        self,
+        argv: Sequence[str],
+        env: Mapping[str, str],
+        stdin: bytes,
+        outputs: Sequence[int],
+        *,
+        confined: bool,
+        announce: bool = False,
     ) -> int:
         """Send the order; the descriptors of the outputs are given away."""
         self._number += 1
@@ -104,7 +111,8 @@ class BubblewrapSandbox:
         try:
             self._refuse_when_settled()
             if not self._gone:
-                wire.send(self._control, {"do": "run", "id": self._number}, [payload, source, *outputs])
+                message = {"do": "run", "id": self._number, "announce": announce}
+                wire.send(self._control, message, [payload, source, *outputs])
         except OSError:
             self._gone = True
         finally:
@@ -130,18 +138,20 @@ class BubblewrapSandbox:
                 for key, _events in selector.select(max(0.0, deadline - time.monotonic())):
                     if key.fileobj is self._control:
                         message = self._hear()
-                        if message.get("id") == number:
-                            if not message.get("gone"):
-                                collector.finish()
+                        if message.get("id") == number and "status" in message:
+                            collector.finish()
                             return {**message, "killed": killed}
                     else:
                         collector.take(key.fd, selector)
                 if killed is None and collector.is_over:
                     killed = "output_limit"
-                elif killed is None and time.monotonic() >= deadline:
-                    killed = "timeout"
-                else:
+                elif time.monotonic() < deadline:
                     continue
+                elif killed is not None:
+                    self._gone = True  # not even SIGKILL helps: the kernel holds it
+                    continue
+                else:
+                    killed = "timeout"
                 self._order({"do": "kill", "id": number})
                 deadline = time.monotonic() + _END_SECONDS
         return {"gone": True, "killed": killed}
@@ -155,7 +165,7 @@ class BubblewrapSandbox:
         message, fds = received
         for fd in fds:
             os.close(fd)
-        if message.get("gone") and "id" not in message:
+        if message.get("gone"):
             self._gone = True
         return message
 

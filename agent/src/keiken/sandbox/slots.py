@@ -21,6 +21,7 @@ class Slot:
 
     def __init__(self, number: int, uid: int, gid: int, lock: int) -> None:
         self.number, self.uid, self.gid, self.lock = number, uid, gid, lock
+        self.is_other_user = uid != os.geteuid()
 
     @property
     def name(self) -> str:

@@ -1,0 +1,75 @@
+"""Real sandboxes for tests."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from keiken.sandbox import environments
+from keiken.sandbox.bubblewrap import BubblewrapDriver
+from keiken.sandbox.protocol import Environment, Limits, RunResult
+from keiken.sandbox.session import BubblewrapSandbox
+
+EVERYDAY = ("cat", "chmod", "dd", "echo", "env", "head", "id", "ln", "ls", "mkdir", "mkfifo", "mv", "perl", "python3",
+            "rm", "setsid", "sh", "sleep", "true", "yes")  # fmt: skip
+
+
+@functools.cache
+def debian() -> Environment:
+    return environments.get_or_local("debian-12")
+
+
+@contextlib.contextmanager
+def opened(
+    package: Path,
+    *,
+    commands: Sequence[str] = EVERYDAY,
+    network: Sequence[str] = (),
+    environment: Environment | None = None,
+    **limits: Any,
+) -> Iterator[BubblewrapSandbox]:
+    """A live sandbox over the package folder, closed at the end."""
+    sandbox = BubblewrapDriver().open(
+        environment=environment or debian(),
+        package=package,
+        commands=commands,
+        network=network,
+        limits=Limits(**limits),
+    )
+    try:
+        yield sandbox
+    finally:
+        sandbox.close()
+
+
+def shell(sandbox: BubblewrapSandbox, script: str, *, seconds: float = 10, **env: str) -> RunResult:
+    return sandbox.run(["sh", "-c", script], env=env, stdin=b"", timeout_seconds=seconds)
+
+
+def perl(sandbox: BubblewrapSandbox, script: str, *arguments: str) -> RunResult:
+    return sandbox.run(["perl", "-e", script, *arguments], env={}, stdin=b"", timeout_seconds=10)
+
+
+def package_at(folder: Path) -> Path:
+    (folder / "assets").mkdir(parents=True)
+    (folder / "scripts").mkdir()
+    (folder / "SKILL.md").write_text("---\nname: sample\n---\n", encoding="utf-8")
+    (folder / "assets" / "list.csv").write_text("a,b\n1,2\n", encoding="utf-8")
+    (folder / "scripts" / "hello.sh").write_text("#!/bin/sh\necho hello\n", encoding="utf-8")
+    (folder / "scripts" / "hello.sh").chmod(0o755)
+    return folder
+
+
+def processes_mentioning(word: str) -> list[int]:
+    """Processes of this machine whose command line contains the word, without ourselves."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit() and int(entry.name) != os.getpid():
+            with contextlib.suppress(OSError):
+                if word.encode() in (entry / "cmdline").read_bytes():
+                    found.append(int(entry.name))
+    return found

@@ -1,0 +1,253 @@
+"""Sandboxes of a machine: side by side, owned by somebody who is killed, opened by a plain user."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sandboxes import debian, opened, package_at, processes_mentioning, shell
+
+import keiken
+from keiken.errors import SandboxUnavailable
+from keiken.sandbox import cgroup, working_driver
+from keiken.sandbox.bubblewrap import BubblewrapDriver
+from keiken.sandbox.protocol import Limits
+
+SOURCE = str(Path(keiken.__file__).parents[1])
+OWNER = """
+import sys, time
+from pathlib import Path
+from keiken.sandbox.bubblewrap import BubblewrapDriver
+from keiken.sandbox.protocol import Environment, Limits
+name, root, package, word = sys.argv[1:]
+sandbox = BubblewrapDriver().open(environment=Environment(name=name, digest="", root=Path(root)), package=Path(package),
+                                  commands=["sleep"], network=[], limits=Limits())
+sandbox.start(["sleep", word], env={})
+print("ready", flush=True)
+sandbox.run(["sleep", word], env={}, stdin=b"", timeout_seconds=100)
+"""
+
+
+@pytest.fixture
+def package(tmp_path: Path) -> Path:
+    return package_at(tmp_path / "sample")
+
+
+def until(condition: object, seconds: float = 5) -> bool:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if condition():  # type: ignore[operator]
+            return True
+        time.sleep(0.02)
+    return False
+
+
+@contextlib.contextmanager
+def owner(package: Path, word: str) -> Iterator[subprocess.Popen[str]]:
+    environment = debian()
+    argv = [sys.executable, "-c", OWNER, environment.name, str(environment.root), str(package), word]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": SOURCE}) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        assert until(lambda: len(processes_mentioning(f"sleep\0{word}")) == 2)
+        yield process
+        process.kill()
+
+
+def mounts() -> set[str]:
+    return {line for line in Path("/proc/self/mountinfo").read_text(encoding="utf-8").splitlines() if "keiken" in line}
+
+
+def test_when_the_owner_is_killed_nothing_is_left(package: Path) -> None:
+    mounts_before, groups_before = mounts(), set(cgroup.leftovers())
+    with owner(package, "7777") as process:
+        launchers = processes_mentioning("keiken.sandbox.launcher")
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        assert until(lambda: not processes_mentioning("sleep\x007777"))
+        assert until(lambda: not set(launchers) & set(processes_mentioning("keiken.sandbox.launcher")))
+    assert mounts() <= mounts_before
+    assert set(cgroup.leftovers()) <= groups_before
+
+
+def test_when_the_launcher_is_killed_too_all_inside_dies_and_the_next_start_clears_the_rest(package: Path) -> None:
+    known = set(processes_mentioning("keiken.sandbox.launcher"))
+    with owner(package, "7778") as process:
+        (launcher,) = [
+            pid
+            for pid in processes_mentioning("keiken.sandbox.launcher")
+            if pid not in known and _parent(pid) == process.pid
+        ]
+        group = {folder for _name, folder in cgroup.leftovers() if _has_members(folder)}
+        os.kill(launcher, signal.SIGKILL)
+        assert until(lambda: not processes_mentioning("sleep\x007778"))
+        process.kill()
+        process.wait()
+        stale = {folder for folder in group if Path(folder).is_dir() and not _has_members(folder)}
+        with opened(package) as sandbox:
+            assert shell(sandbox, "true").exit_code == 0
+    assert stale or not group
+    assert until(lambda: not any(Path(folder).is_dir() and not _has_members(folder) for folder in stale))
+
+
+def _parent(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[1])
+
+
+def _has_members(folder: str) -> bool:
+    return bool(cgroup.members(folder))
+
+
+def test_two_sandboxes_side_by_side_share_nothing(package: Path) -> None:
+    with opened(package) as one, opened(package) as other:
+        assert one.uid != other.uid or os.geteuid() != 0
+        shell(one, "echo secret > work/x; echo secret > /tmp/x; sleep 8881 >/dev/null 2>&1 &")
+        assert not other.read("work/x").exists
+        assert shell(other, "ls /tmp /job/work; cat /proc/[0-9]*/cmdline").stdout.count(b"8881") == 0
+        one.close()
+        assert shell(other, "echo lives").stdout == b"lives\n"
+
+
+def test_many_at_once_do_not_disturb_each_other(package: Path) -> None:
+    with contextlib.ExitStack() as stack:
+        live = [stack.enter_context(opened(package)) for _number in range(6)]
+        for number, sandbox in enumerate(live):
+            sandbox.write("work/number", str(number).encode(), 0o644)
+        assert [shell(sandbox, "cat work/number").stdout for sandbox in live] == [b"0", b"1", b"2", b"3", b"4", b"5"]
+        assert len({sandbox.uid for sandbox in live}) == (6 if os.geteuid() == 0 else 1)
+
+
+UNPRIVILEGED = """
+import json, sys
+from pathlib import Path
+from keiken.sandbox import drivers
+from keiken.sandbox import environments
+from keiken.sandbox.protocol import Limits
+capability = drivers()["bubblewrap"].probe()
+environment = environments.get("local")
+with drivers()["bubblewrap"].open(environment=environment, package=Path(sys.argv[1]), commands=["id", "sleep"], network=[],
+                                  limits=Limits(work_mib=2)) as sandbox:
+    def sh(text, seconds=5):
+        result = sandbox.run(["sh", "-c", text], env={}, stdin=b"", timeout_seconds=seconds)
+        return [result.exit_code, result.reason, (result.stdout + result.stderr).decode()]
+    sandbox.write("work/from-outside", b"x", 0o600)
+    answers = {
+        "working": capability.working, "problem": capability.problem, "limits": capability.limits_enforced,
+        "self_test": dict(capability.self_test), "id": sh("id -u"), "write": sh("echo y >> work/from-outside"),
+        "timeout": sh("sleep 50", 0.3), "read": sandbox.read("work/from-outside").content.decode(),
+        "ports": sorted(sandbox.listening_ports()), "undeclared": sh("cat SKILL.md"), "facts": environment.facts["os.family"],
+    }
+    try:
+        sandbox.connect("127.0.0.1", 9, 1)
+    except ConnectionRefusedError:
+        answers["connect"] = "refused"
+    sandbox.remove("work/from-outside")
+    answers["removed"] = not sandbox.read("work/from-outside").exists
+print(json.dumps(answers))
+"""
+
+
+def test_a_plain_user_gets_the_same_containment_with_weaker_limits(tmp_path: Path) -> None:
+    package = package_at(tmp_path / "sample")
+    argv = [sys.executable, "-c", UNPRIVILEGED, str(package)]
+    env = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "KEIKEN_CACHE_DIR": str(tmp_path / "cache")}
+    if os.geteuid() == 0:  # a user id nobody has, with access to nothing but what everybody may read
+        for path in [tmp_path, *tmp_path.rglob("*")]:
+            os.chown(path, 20_077, 20_077)
+        for above in [tmp_path, *tmp_path.parents]:
+            above.chmod(above.stat().st_mode | 0o011) if "pytest" in str(above) else None
+        argv = [
+            "setpriv",
+            "--reuid",
+            "20077",
+            "--regid",
+            "20077",
+            "--clear-groups",
+            *_readable_python(argv, tmp_path, env),
+        ]
+    done = subprocess.run(argv, env=env, capture_output=True, text=True, timeout=60, check=False, cwd="/")
+    assert done.returncode == 0, done.stderr[-3000:]
+    answers = json.loads(done.stdout)
+    assert (answers["working"], answers["limits"]) == (True, False), answers
+    assert set(answers["self_test"].values()) == {"contained"}
+    assert "control group" in answers["problem"]
+    assert answers["id"] == [0, "exited", "1000\n"]
+    assert answers["write"] == [0, "exited", ""]
+    assert answers["read"] == "xy\n"
+    assert answers["timeout"][1] == "timeout"
+    assert answers["undeclared"][0] == 126
+    assert (answers["connect"], answers["ports"], answers["removed"], answers["facts"]) == (
+        "refused",
+        [],
+        True,
+        "linux",
+    )
+
+
+def _readable_python(argv: list[str], folder: Path, env: dict[str, str]) -> list[str]:
+    """The system's Python with our source and libraries copied to where that user may read them."""
+    import shutil
+    import sysconfig
+
+    libraries = folder / "libraries"
+    shutil.copytree(Path(SOURCE) / "keiken", libraries / "keiken", ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("yaml", "platformdirs", "pyseccomp.py", "packaging"):
+        source = Path(sysconfig.get_path("purelib")) / name
+        (shutil.copytree if source.is_dir() else shutil.copy)(source, libraries / name)
+    env["PYTHONPATH"] = str(libraries)
+    return ["/usr/bin/python3", *argv[1:]]
+
+
+def test_without_bubblewrap_nothing_runs_and_the_advice_names_the_package(
+    package: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("KEIKEN_BWRAP", str(tmp_path / "missing"))
+    capability = BubblewrapDriver().probe()
+    assert not capability.working
+    assert "apt-get install bubblewrap" in capability.advice
+    with pytest.raises(SandboxUnavailable) as refused:
+        working_driver()
+    assert refused.value.code == "no_working_sandbox"
+    with pytest.raises(SandboxUnavailable) as refused:
+        BubblewrapDriver().open(environment=debian(), package=package, commands=[], network=[], limits=Limits())
+    assert refused.value.code == "bubblewrap_missing"
+
+
+@pytest.mark.parametrize(
+    ("stub", "word"),
+    [
+        ("#!/bin/sh\nexit 1\n", ""),
+        ("#!/bin/sh\necho 'bwrap: Unknown option --disable-userns' >&2\nexit 1\n", "too old"),
+        ("#!/bin/sh\necho 'bwrap: setting up uid map: Permission denied' >&2\nexit 1\n", "AppArmor"),
+        ("#!/bin/sh\necho 'bwrap: No permissions to create new namespace' >&2\nexit 1\n", "user.max_user_namespaces"),
+        ('#!/bin/bash\necho "{\\"child-pid\\": $$}" >&10; exec 10>&-; exec cat\n', ""),
+    ],
+    ids=["fails", "too-old", "apparmor", "no-namespaces", "confines-nothing"],
+)
+def test_a_bubblewrap_that_does_not_work_runs_nothing(
+    package: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, stub: str, word: str
+) -> None:
+    canary = tmp_path / "canary"
+    path = tmp_path / "bwrap"
+    path.write_text(stub, encoding="utf-8")
+    path.chmod(0o755)
+    for folder in (tmp_path, *tmp_path.parents):
+        if "pytest" in str(folder):
+            folder.chmod(folder.stat().st_mode | 0o011)
+    monkeypatch.setenv("KEIKEN_BWRAP", str(path))
+    capability = BubblewrapDriver().probe()
+    assert not capability.working
+    assert word in capability.advice
+    with pytest.raises(SandboxUnavailable):
+        working_driver("bubblewrap")
+    with pytest.raises(SandboxUnavailable), opened(package) as sandbox:
+        sandbox.run(["sh", "-c", f"echo ran > {canary}"], env={}, stdin=b"", timeout_seconds=5)
+    assert not canary.exists()
