@@ -1,11 +1,27 @@
-"""All addresses of the API, joined from the apps."""
+"""All addresses of the API, joined from the apps. Whatever is none of them answers with a problem."""
 
 from __future__ import annotations
 
-from importlib.util import find_spec
+from django.urls import URLPattern, URLResolver, include, path, re_path
 
-from django.urls import URLPattern, URLResolver, include, path
+from marketplace.api.download import PackageView
+from marketplace.api.experiences import ExperienceListView, ExperienceView, SearchView
+from marketplace.api.field import RatingView, ReportView
+from marketplace.api.root import IndexView, OpenApiView, UnknownAddressView
+
+EXPERIENCE = "experiences/<slug:organization>/<slug:name>"
 
 urlpatterns: list[URLPattern | URLResolver] = [
-    path("", include(f"{app}.api_urls")) for app in ("accounts", "experiences", "licensing") if find_spec(f"{app}.api_urls")
+    path("", IndexView.as_view(), name="api_index"),
+    path("openapi.json", OpenApiView.as_view(), name="openapi"),
+    path("experiences", ExperienceListView.as_view(), name="api_experiences"),
+    path("search", SearchView.as_view(), name="api_search"),
+    path(EXPERIENCE, ExperienceView.as_view(), name="api_experience"),
+    path(f"{EXPERIENCE}/versions/<str:version>/package", PackageView.as_view(), name="api_package"),
+    path(f"{EXPERIENCE}/reports", ReportView.as_view(), name="api_reports"),
+    path(f"{EXPERIENCE}/rating", RatingView.as_view(), name="api_rating"),
+    path("", include("accounts.api_urls")),
+    path("", include("experiences.api_urls")),
+    path("", include("licensing.api_urls")),
+    re_path("", UnknownAddressView.as_view(), name="api_unknown"),
 ]

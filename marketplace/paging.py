@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 from accounts.domain.refusals import Refusal
 
 PAGE_SIZE = 25
-PAGE_SIZE_MAX = 100
+OFFSET_MAX = 10_000
 Row = TypeVar("Row", bound=Model)
 
 
@@ -26,6 +26,8 @@ class Page(list[Row]):
 def page(rows: QuerySet[Row], cursor: str, size: int = PAGE_SIZE) -> Page[Row]:
     """One page of ``rows`` ordered by falling primary key. Raises Refusal (400) for a cursor that is none of ours."""
     direction, position = _decode(cursor) if cursor else ("after", None)
+    if direction == "from":
+        raise _invalid()
     if direction == "after":
         ordered = rows.order_by("-pk") if position is None else rows.order_by("-pk").filter(pk__lt=position)
     else:
@@ -41,6 +43,21 @@ def page(rows: QuerySet[Row], cursor: str, size: int = PAGE_SIZE) -> Page[Row]:
     return shown
 
 
+def read_offset(cursor: str) -> int:
+    """Where a ranked search goes on. A rank has no key to go on from, so this cursor counts. Raises Refusal (400)."""
+    if not cursor:
+        return 0
+    direction, position = _decode(cursor)
+    if direction != "from" or position > OFFSET_MAX:
+        raise _invalid()
+    return position
+
+
+def write_offset(position: int) -> str | None:
+    """None beyond what anybody reads: a deep offset costs the database more than it helps."""
+    return _encode("from", position) if position <= OFFSET_MAX else None
+
+
 def _encode(direction: str, key: Any) -> str:
     return base64.urlsafe_b64encode(f"{direction}:{key}".encode()).decode().rstrip("=")
 
@@ -50,8 +67,12 @@ def _decode(cursor: str) -> tuple[str, int]:
         text = base64.urlsafe_b64decode(cursor.encode() + b"=" * (-len(cursor) % 4)).decode()
         direction, key = text.split(":")
         position = int(key)
-        if direction not in ("after", "before") or not 0 <= position < 1 << 63:
+        if direction not in ("after", "before", "from") or not 0 <= position < 1 << 63:
             raise ValueError(cursor)
     except (binascii.Error, UnicodeError, ValueError):
-        raise Refusal("cursor_invalid", _("This cursor is none of ours."), _("Start again without a cursor.")) from None
+        raise _invalid() from None
     return direction, position
+
+
+def _invalid() -> Refusal:
+    return Refusal("cursor_invalid", _("This cursor is none of ours."), _("Start again without a cursor."))

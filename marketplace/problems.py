@@ -149,7 +149,7 @@ def _from_api(error: exceptions.APIException, request: Any) -> tuple[dict[str, A
     if isinstance(error, exceptions.ValidationError):
         detail = _("Some of what you sent breaks a rule.")
         extra["errors"] = error.detail if isinstance(error.detail, dict) else {"": error.detail}
-    wait = error.wait if isinstance(error, exceptions.Throttled) else None
+    wait = getattr(error, "wait", None)
     body = problem(status=error.status_code, code=code, detail=detail, advice=_(advice), request=request, extra=extra)
     return body, _headers(error.status_code, wait)
 

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from django.db.models import Avg, Count, F, Func, QuerySet
-from django.db.models.fields.json import KeyTextTransform
+from django.db.models.fields.json import KeyTextTransform, KeyTransform
+from django.utils.translation import gettext as _
 
 from accounts.actors import Actor
+from accounts.domain.refusals import NotFound
 from accounts.models import Membership, Organization
+from experiences.access import visible_experiences
 from experiences.models import Attestation, Experience, Verification, Version
-from keiken.conditions import match, parse
+from experiences.selectors import search_versions, verification_status, verification_statuses
+from keiken.conditions import Match, match, parse
 from licensing.models import Grant
+from licensing.selectors import grant_of, offers_of
+from marketplace.access import offer_summary
 from marketplace.models import Rating, ReplayReport
-from marketplace.paging import PAGE_SIZE, page
+from marketplace.paging import PAGE_SIZE, page, read_offset, write_offset
 
 RATINGS_SHOWN = 20
 GRANTS_SHOWN = 200
@@ -92,7 +98,13 @@ def numbers() -> dict[str, int]:
 
 
 def listing_page(
-    actor: Actor, *, topic: str = "", organization: str = "", cursor: str = "", limit: int = PAGE_SIZE
+    actor: Actor,
+    *,
+    topic: str = "",
+    organization: str = "",
+    facts: Mapping[str, Any] | None = None,
+    cursor: str = "",
+    limit: int = PAGE_SIZE,
 ) -> dict[str, Any]:
     """``{results, next, previous}``: what the actor may see, newest first."""
     rows = _listable(actor)
@@ -101,33 +113,114 @@ def listing_page(
     if organization:
         rows = rows.filter(organization__slug=organization)
     found = page(rows, cursor, limit)
-    return {"results": listings(found), "next": found.next, "previous": found.previous}
+    return {"results": listings(found, facts), "next": found.next, "previous": found.previous}
 
 
 def newest_listings(actor: Actor, limit: int) -> list[dict[str, Any]]:
     return listings(_listable(actor).order_by("-pk")[:limit])
 
 
-def listings(experiences: Iterable[Experience]) -> list[dict[str, Any]]:
-    """Experiences as the lists show them; two queries for all of them together."""
+def listings(experiences: Iterable[Experience], facts: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
+    """Experiences of ``_listable`` as the lists show them; three queries for all of them together."""
     rows = list(experiences)
     ratings = ratings_of(row.id for row in rows)
-    statuses = verification_statuses([row.latest for row in rows if row.latest is not None])
-    return [
-        {
-            "organization": row.organization.slug,
-            "name": row.name,
-            "title": row.title,
-            "summary": row.summary,
-            "topics": row.topics,
-            "visibility": row.visibility,
-            "license": row.license,  # type: ignore[attr-defined]  # annotated by _listable
-            "latest_version": row.latest.version if row.latest else None,
-            "verification": statuses.get(row.latest_id or 0, {"status": "unverified"}),
-            "rating": ratings[row.id],
-        }
-        for row in rows
-    ]
+    statuses = verification_statuses(row.latest for row in rows if row.latest is not None)
+    found = []
+    for row in rows:
+        assert row.latest is not None, "_listable leaves out what has no version"
+        item = _listing(row, row.latest, row.license, statuses[row.latest.pk], ratings[row.id])  # type: ignore[attr-defined]  # annotated
+        if facts is not None:
+            item["fit"] = fit(match(parse(row.conditions or {}), facts))  # type: ignore[attr-defined]  # annotated
+        found.append(item)
+    return found
+
+
+def _listing(
+    experience: Experience, latest: Version, license: str, status: Mapping[str, Any], rating: Mapping[str, Any]
+) -> dict[str, Any]:
+    return {
+        "organization": experience.organization.slug,
+        "name": experience.name,
+        "title": experience.title,
+        "summary": experience.summary,
+        "topics": experience.topics,
+        "visibility": experience.visibility,
+        "license": license,
+        "latest_version": latest.version,
+        "verification": status,
+        "rating": rating,
+    }
+
+
+def search(
+    actor: Actor,
+    *,
+    words: str = "",
+    topics: Sequence[str] = (),
+    facts: Mapping[str, Any] | None = None,
+    only_fitting: bool = False,
+    cursor: str = "",
+    limit: int = PAGE_SIZE,
+) -> tuple[list[dict[str, Any]], str | None]:
+    """Listings with their ``fit`` (None without facts), best first, and the cursor of what follows."""
+    start = read_offset(cursor)
+    hits = search_versions(
+        actor, words=words, topics=topics, facts=facts, fits=only_fitting, limit=limit + 1, offset=start
+    )
+    shown = hits[:limit]
+    ratings = ratings_of(hit.version.experience_id for hit in shown)
+    statuses = verification_statuses(hit.version for hit in shown)
+    rows = []
+    for hit in shown:
+        version, experience = hit.version, hit.version.experience
+        license = str(version.manifest.get("license", ""))
+        item = _listing(experience, version, license, statuses[version.pk], ratings[experience.pk])
+        rows.append({**item, "fit": fit(hit.fit) if hit.fit is not None else None})
+    return rows, write_offset(start + limit) if len(hits) > limit else None
+
+
+def listing_detail(actor: Actor, experience: Experience) -> dict[str, Any]:
+    """Everything about one experience that somebody who may see it needs to decide."""
+    latest = experience.latest
+    if latest is None:
+        raise NotFound(_("experience"))
+    manifest = latest.manifest
+    own = actor.acts_for(experience.organization_id)
+    offers = offers_of(experience, actor)
+    base = _listing(
+        experience,
+        latest,
+        str(manifest.get("license", "")),
+        verification_status(latest),
+        ratings_of([experience.pk])[experience.pk],
+    )
+    return {
+        **base,
+        "versions": [
+            {
+                "version": row.version,
+                "digest": row.blob_id,
+                "published_at": row.published_at,
+                "yanked": row.yanked_at is not None,
+            }
+            for row in versions_of(experience)
+        ],
+        "offers": [offer_summary(offer) for offer in offers],
+        "granted": own or grant_of(actor, experience) is not None,
+        "conditions": condition_texts(latest),
+        "permissions": manifest.get("permissions") or {},
+        "parameters": manifest.get("parameters") or {},
+        "steps": manifest.get("steps") or [],
+    }
+
+
+def _version(row: Version) -> dict[str, Any]:
+    return {
+        "version": row.version,
+        "digest": row.blob_id,
+        "published_at": row.published_at,
+        "yanked": row.yanked_at is not None,
+    }
 
 
 def topics(actor: Actor, limit: int = 50) -> list[str]:
@@ -150,7 +243,10 @@ def _listable(actor: Actor) -> QuerySet[Experience]:
         .filter(latest__isnull=False)
         .select_related("organization", "latest")
         .defer("latest__manifest", "latest__skill", "latest__search")
-        .annotate(license=KeyTextTransform("license", "latest__manifest"))
+        .annotate(
+            license=KeyTextTransform("license", "latest__manifest"),
+            conditions=KeyTransform("conditions", "latest__manifest"),
+        )
     )
 
 
@@ -163,13 +259,19 @@ def condition_texts(version: Version) -> list[str]:
     return [condition.text() for condition in parse(version.manifest.get("conditions") or {})]
 
 
-def fit_of(version: Version, facts: dict[str, Any]) -> dict[str, Any]:
-    """``{status, findings: [{condition, status, found}]}`` of one version on a machine with these facts."""
-    findings = match(parse(version.manifest.get("conditions") or {}), facts).findings
-    found = [{"condition": item.condition.text(), "status": item.status, "found": item.found} for item in findings]
-    states = {item["status"] for item in found}
+def fit_of(version: Version, facts: Mapping[str, Any]) -> dict[str, Any]:
+    """How one version fits a machine with these facts."""
+    return fit(match(parse(version.manifest.get("conditions") or {}), facts))
+
+
+def fit(found: Match) -> dict[str, Any]:
+    """``{status, findings: [{condition, status, found}]}``: one condition that fails decides, then one unknown."""
+    findings = [
+        {"condition": item.condition.text(), "status": item.status, "found": item.found} for item in found.findings
+    ]
+    states = {item["status"] for item in findings}
     status = "fails" if "fails" in states else "unknown" if "unknown" in states else "holds"
-    return {"status": status, "findings": found}
+    return {"status": status, "findings": findings}
 
 
 def memberships_of(person_id: int) -> list[Membership]:

@@ -169,6 +169,8 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
     "OAS_VERSION": "3.1.0",
     "SERVE_INCLUDE_SCHEMA": False,
     "SCHEMA_PATH_PREFIX": "/api/v1",
+    # Choices stay where they are used: shared names for equal lists would change whenever a list does.
+    "POSTPROCESSING_HOOKS": [],
 }
 
 CELERY_BROKER_URL = REDIS_URL

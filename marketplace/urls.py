@@ -2,8 +2,40 @@
 
 from __future__ import annotations
 
-from django.urls import URLPattern, URLResolver, include, path
+from django.contrib import admin
+from django.urls import URLPattern, URLResolver, include, path, re_path
+from django.views.i18n import set_language
+
+from marketplace.api.root import UnknownAddressView
+from marketplace.pages import browse, experience, home, offers, organizations
+
+EXPERIENCE = "experiences/<slug:organization>/<slug:name>"
+ORGANIZATION = "organizations/<slug:slug>"
 
 urlpatterns: list[URLPattern | URLResolver] = [
+    path("", home.home, name="home"),
+    path("healthz", home.healthz, name="healthz"),
+    path("browse", browse.browse, name="browse"),
+    path("facts", browse.facts, name="facts"),
+    path("i18n/setlang/", set_language, name="set_language"),
+    path(EXPERIENCE, experience.experience, name="experience"),
+    path(f"{EXPERIENCE}/offers/new", offers.new_offer, name="new_offer"),
+    path(f"{EXPERIENCE}/offers/<uuid:offer_id>", offers.offer, name="offer"),
+    path(f"{EXPERIENCE}/<str:version>", experience.version, name="version"),
+    path("organizations/new", organizations.new_organization, name="new_organization"),
+    path("organizations/switch", organizations.switch_organization, name="switch_organization"),
+    path(ORGANIZATION, organizations.members, name="organization"),
+    path(f"{ORGANIZATION}/agents", organizations.agents, name="organization_agents"),
+    path(f"{ORGANIZATION}/licenses", organizations.licenses, name="organization_licenses"),
+    path(f"{ORGANIZATION}/experiences", organizations.published, name="organization_experiences"),
+    path(f"{ORGANIZATION}/audit", organizations.audit, name="organization_audit"),
+    path("accounts/", include("allauth.urls")),
+    path("operator/", admin.site.urls),
     path("api/v1/", include("marketplace.api_urls")),
+    re_path("^api/", UnknownAddressView.as_view()),
 ]
+
+handler400 = "marketplace.pages.errors.bad_request"
+handler403 = "marketplace.pages.errors.permission_denied"
+handler404 = "marketplace.pages.errors.page_not_found"
+handler500 = "marketplace.pages.errors.internal_error"

@@ -15,6 +15,7 @@ from django.utils.functional import SimpleLazyObject
 from accounts.access import actor_of
 from accounts.actors import Actor
 from accounts.domain.refusals import Refusal, Unauthenticated
+from accounts.models import Person
 from marketplace.pages.errors import refusal_page
 from marketplace.selectors import memberships_of
 
@@ -42,6 +43,12 @@ def page(view: PageView) -> PageView:
 def acting(request: HttpRequest) -> Actor:
     """The request's actor; looked up once per request."""
     return actor_of(request)
+
+
+def person_of(request: HttpRequest) -> Person:
+    """The signed-in person, on pages that ask to sign in."""
+    assert isinstance(request.user, Person), "the page asks to sign in"
+    return request.user
 
 
 def shop(request: HttpRequest) -> dict[str, Any]:

@@ -25,6 +25,7 @@ def rate(*, actor: Actor, experience: Experience, stars: int, text: str, replay_
     replay reached no step; Invalid for stars outside 1 to 5 or a text that is too long.
     """
     actor.require("rate")
+    assert actor.organization_id is not None, "a scope beyond read comes with an organization"
     _refuse_bad_content(stars, text)
     if actor.acts_for(experience.organization_id):
         raise Forbidden(
@@ -32,7 +33,7 @@ def rate(*, actor: Actor, experience: Experience, stars: int, text: str, replay_
             _("An organization does not rate its own experiences."),
             _("Answer ratings of others instead."),
         )
-    report = _used_replay(actor, experience, replay_id)
+    report = _used_replay(actor.organization_id, experience, replay_id)
     with transaction.atomic(durable=True):
         rating, created = Rating.objects.select_for_update().get_or_create(
             experience=experience,
@@ -68,10 +69,10 @@ def _refuse_bad_content(stars: int, text: str) -> None:
         )
 
 
-def _used_replay(actor: Actor, experience: Experience, replay_id: uuid.UUID) -> ReplayReport:
+def _used_replay(organization_id: int, experience: Experience, replay_id: uuid.UUID) -> ReplayReport:
     report = (
         ReplayReport.objects.filter(
-            organization_id=actor.organization_id, version__experience=experience, replay_id=replay_id
+            organization_id=organization_id, version__experience=experience, replay_id=replay_id
         )
         .select_related("version")
         .first()

@@ -69,6 +69,7 @@ def _version_of(experience: Experience, report: Report) -> Version:
 
 
 def _store(actor: Actor, version: Version, report: Report, body: dict[str, Any]) -> tuple[ReplayReport, bool]:
+    assert actor.organization_id is not None, "a scope beyond read comes with an organization"
     return ReplayReport.objects.get_or_create(
         organization_id=actor.organization_id,
         replay_id=_replay_id(report),

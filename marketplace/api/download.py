@@ -1,0 +1,74 @@
+"""The bytes of a licensed package."""
+
+from __future__ import annotations
+
+from django.http import FileResponse, HttpResponse, HttpResponseBase, HttpResponseNotModified
+from django.utils.http import parse_etags
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework.request import Request
+
+from experiences.access import version_for
+from experiences.blobs import open_blob
+from experiences.models import Version
+from marketplace.access import Entitlement
+from marketplace.api.base import View, problems
+from marketplace.services.download import decide_download
+
+CONTENT_TYPE = "application/gzip"
+
+
+class PackageView(View):
+    """Exactly the bytes that were published; ``latest`` is a version. HEAD and a matching ETag are not metered."""
+
+    @extend_schema(
+        operation_id="download_package",
+        tags=["experiences"],
+        parameters=[
+            OpenApiParameter("If-None-Match", str, OpenApiParameter.HEADER, description="An ETag you already have."),
+            OpenApiParameter(
+                "Keiken-Digest", str, OpenApiParameter.HEADER, response=[200], description="sha256:… of the bytes."
+            ),
+            OpenApiParameter(
+                "Keiken-License", str, OpenApiParameter.HEADER, response=[200], description="The grant, or 'own'."
+            ),
+        ],
+        responses={
+            (200, CONTENT_TYPE): OpenApiTypes.BINARY,
+            304: None,
+            **problems(401, 403, 404),
+        },
+    )
+    def get(self, request: Request, organization: str, name: str, version: str) -> HttpResponseBase:
+        actor = self.actor
+        found = version_for(actor, organization, name, version)
+        known = _is_known(request, found)
+        allowed = decide_download(actor=actor, version=found, metered=not known)
+        if known:
+            return _with_headers(HttpResponseNotModified(), found, allowed)
+        body = FileResponse(open_blob(found.blob_id), content_type=CONTENT_TYPE)
+        body.headers["Content-Disposition"] = f'attachment; filename="{found.experience.name}-{found.version}.tar.gz"'
+        return _with_headers(body, found, allowed)
+
+    @extend_schema(exclude=True)
+    def head(self, request: Request, organization: str, name: str, version: str) -> HttpResponseBase:
+        actor = self.actor
+        found = version_for(actor, organization, name, version)
+        allowed = decide_download(actor=actor, version=found, metered=False)
+        return _with_headers(HttpResponse(content_type=CONTENT_TYPE), found, allowed)
+
+
+def _is_known(request: Request, version: Version) -> bool:
+    wanted = parse_etags(request.headers.get("If-None-Match", ""))
+    return f'"{version.blob_id}"' in wanted or f'W/"{version.blob_id}"' in wanted
+
+
+def _with_headers(response: HttpResponseBase, version: Version, allowed: Entitlement) -> HttpResponseBase:
+    response.headers["ETag"] = f'"{version.blob_id}"'
+    response.headers["Keiken-Digest"] = version.blob_id
+    response.headers["Keiken-License"] = str(allowed.grant.id) if allowed.grant else "own"
+    response.headers["Cache-Control"] = "private, no-cache"
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    if response.status_code == 200:
+        response.headers["Content-Length"] = str(version.blob.size_bytes)
+    return response

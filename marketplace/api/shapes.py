@@ -1,0 +1,151 @@
+"""What the API takes and gives, as typed serializers: they check requests and are the OpenAPI description."""
+
+from __future__ import annotations
+
+from rest_framework import serializers
+
+OUTCOMES = ["succeeded", "refused", "diverged", "failed", "error"]
+
+
+class Problem(serializers.Serializer[object]):
+    """RFC 9457. ``code`` is stable; ``detail`` says what is wrong and ``advice`` what to do next."""
+
+    type = serializers.CharField()
+    title = serializers.CharField()
+    status = serializers.IntegerField()
+    detail = serializers.CharField()
+    code = serializers.CharField()
+    advice = serializers.CharField(allow_blank=True)
+    request_id = serializers.CharField()
+
+
+class Rating(serializers.Serializer[object]):
+    mean = serializers.FloatField(allow_null=True, help_text="1 to 5; null while nobody has rated.")
+    count = serializers.IntegerField()
+
+
+class VerificationStatus(serializers.Serializer[object]):
+    status = serializers.ChoiceField(["verified", "failing", "pending", "unverified"])
+
+
+class OfferTerms(serializers.Serializer[object]):
+    id = serializers.UUIDField()
+    name = serializers.CharField()
+    version = serializers.IntegerField()
+    kind = serializers.CharField()
+    spdx = serializers.CharField(allow_blank=True)
+    text_sha256 = serializers.CharField()
+    uses = serializers.ListField(child=serializers.CharField())
+    text_url = serializers.CharField()
+
+
+class OfferSummary(serializers.Serializer[object]):
+    id = serializers.UUIDField()
+    kind = serializers.CharField()
+    terms = OfferTerms()
+    grant_days = serializers.IntegerField(allow_null=True, help_text="null: until revoked.")
+
+
+class Listing(serializers.Serializer[object]):
+    organization = serializers.CharField()
+    name = serializers.CharField()
+    title = serializers.CharField()
+    summary = serializers.CharField(allow_blank=True)
+    topics = serializers.ListField(child=serializers.CharField())
+    visibility = serializers.ChoiceField(["public", "organization"])
+    license = serializers.CharField(help_text="The package's own SPDX expression.")
+    latest_version = serializers.CharField(allow_null=True)
+    verification = VerificationStatus()
+    rating = Rating()
+
+
+class ListingPage(serializers.Serializer[object]):
+    results = Listing(many=True)
+    next = serializers.CharField(allow_null=True, help_text="A cursor, not an address.")
+    previous = serializers.CharField(allow_null=True)
+
+
+class ListingQuery(serializers.Serializer[object]):
+    cursor = serializers.CharField(required=False, allow_blank=True, max_length=200, default="")
+    topic = serializers.CharField(required=False, allow_blank=True, max_length=64, default="")
+    organization = serializers.CharField(required=False, allow_blank=True, max_length=64, default="")
+    limit = serializers.IntegerField(required=False, min_value=1, max_value=100, default=25)
+
+
+class ListingDetail(Listing):
+    versions = serializers.ListField(child=serializers.DictField())
+    offers = OfferSummary(many=True)
+    granted = serializers.BooleanField(help_text="Your organization may download and replay it now.")
+    conditions = serializers.ListField(child=serializers.CharField())
+    permissions = serializers.DictField()
+    parameters = serializers.DictField()
+    steps = serializers.ListField(child=serializers.DictField())
+
+
+class SearchRequest(serializers.Serializer[object]):
+    words = serializers.CharField(required=False, allow_blank=True, max_length=200, default="")
+    topics = serializers.ListField(
+        child=serializers.CharField(max_length=64), required=False, max_length=10, default=list
+    )
+    facts = serializers.DictField(
+        required=False, allow_null=True, default=None, help_text="The document that 'keiken facts --json' prints."
+    )
+    fits = serializers.BooleanField(required=False, default=False, help_text="Only what holds with these facts.")
+    explain = serializers.BooleanField(required=False, default=False, help_text="Findings for every condition.")
+    limit = serializers.IntegerField(required=False, min_value=1, max_value=100, default=25)
+    cursor = serializers.CharField(required=False, allow_null=True, allow_blank=True, max_length=500, default="")
+
+
+class Finding(serializers.Serializer[object]):
+    condition = serializers.CharField()
+    status = serializers.ChoiceField(["holds", "fails", "unknown"])
+    found = serializers.JSONField(allow_null=True)
+
+
+class Fit(serializers.Serializer[object]):
+    status = serializers.ChoiceField(["holds", "fails", "unknown"])
+    findings = Finding(many=True)
+
+
+class Found(Listing):
+    fit = Fit(allow_null=True)
+
+
+class SearchPage(serializers.Serializer[object]):
+    results = Found(many=True)
+    next = serializers.CharField(allow_null=True)
+
+
+class StoredReport(serializers.Serializer[object]):
+    id = serializers.UUIDField()
+    replay_id = serializers.UUIDField()
+    experience = serializers.CharField()
+    version = serializers.CharField()
+    outcome = serializers.ChoiceField(OUTCOMES)
+    code = serializers.CharField(allow_blank=True)
+    created_at = serializers.DateTimeField()
+
+
+class RatingRequest(serializers.Serializer[object]):
+    stars = serializers.IntegerField(min_value=1, max_value=5)
+    text = serializers.CharField(required=False, allow_blank=True, max_length=4000, default="")
+    replay_id = serializers.UUIDField(help_text="A replay that your organization has reported.")
+
+
+class StoredRating(serializers.Serializer[object]):
+    experience = serializers.CharField()
+    organization = serializers.CharField()
+    major = serializers.IntegerField()
+    stars = serializers.IntegerField()
+    text = serializers.CharField(allow_blank=True)
+    created_at = serializers.DateTimeField()
+    changed_at = serializers.DateTimeField()
+
+
+class Index(serializers.Serializer[object]):
+    name = serializers.CharField()
+    version = serializers.CharField()
+    openapi_url = serializers.CharField()
+    experiences_url = serializers.CharField()
+    search_url = serializers.CharField()
+    signing_keys_url = serializers.CharField()

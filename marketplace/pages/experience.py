@@ -1,0 +1,118 @@
+"""One experience, and one version of it with its verdicts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.urls import reverse
+from django.views.decorators.http import require_safe
+
+from accounts.actors import Actor
+from experiences.access import version_for
+from experiences.models import Experience, Version
+from experiences.selectors import verification_status
+from licensing.selectors import grant_of, offers_of
+from marketplace import selectors, wording
+from marketplace.pages.base import acting, page
+from marketplace.pages.browse import session_facts
+from marketplace.skill import render_skill
+
+
+@require_safe
+@page
+def experience(request: HttpRequest, organization: str, name: str) -> HttpResponse:
+    actor = acting(request)
+    version = version_for(actor, organization, name, "latest")
+    found = version.experience
+    facts = session_facts(request)
+    verifications = selectors.newest_verifications(version)
+    context = {
+        **_head(found, version),
+        **_license(actor, found),
+        **_procedure(version),
+        "verification": verification_status(version),
+        "proof": selectors.proof_sheet(verifications, version.manifest),
+        "rating": selectors.ratings_of([found.id])[found.id],
+        "ratings": selectors.latest_ratings(found),
+        "versions": selectors.versions_of(found),
+        "fit": selectors.fit_of(version, facts) if facts else None,
+    }
+    return render(request, "marketplace/experience.html", context)
+
+
+@require_safe
+@page
+def version(request: HttpRequest, organization: str, name: str, version: str) -> HttpResponse:
+    found = version_for(acting(request), organization, name, version)
+    verifications = selectors.newest_verifications(found)
+    context = {
+        **_head(found.experience, found),
+        "verification": verification_status(found),
+        "proof": selectors.proof_sheet(verifications, found.manifest),
+        "verifications": [_judged(item) for item in verifications],
+        "history": selectors.history_of(found),
+        "outcomes": selectors.outcomes_of(found),
+    }
+    return render(request, "marketplace/version.html", context)
+
+
+def _head(found: Experience, version: Version) -> dict[str, Any]:
+    slug = found.organization.slug
+    return {
+        "section": "browse",
+        "experience": found,
+        "name": f"{slug}/{found.name}",
+        "version": version,
+        "version_url": reverse("version", args=[slug, found.name, version.version]),
+        "license": version.manifest.get("license", ""),
+    }
+
+
+def _license(actor: Actor, found: Experience) -> dict[str, Any]:
+    own = actor.acts_for(found.organization_id)
+    grant = None if own or not actor.is_known else grant_of(actor, found)
+    return {
+        "own": own,
+        "grant": grant,
+        "granted": grant is not None,
+        "offers": [] if own or grant else list(offers_of(found, actor)),
+        "can_offer": own and "publish" in actor.scopes,
+    }
+
+
+def _procedure(version: Version) -> dict[str, Any]:
+    manifest = version.manifest
+    name = str(version.experience)
+    given = [f"-p {item.name}=…" for item in wording.parameters(manifest) if item.required]
+    return {
+        "skill_html": render_skill(str(version.skill.get("body", "")), version.experience.title),
+        "steps": list(_steps(manifest.get("steps") or [])),
+        "undo": list(_steps(manifest.get("undo") or [])),
+        "invariants": manifest.get("invariants") or [],
+        "permissions": wording.permission_lines(manifest),
+        "parameters": wording.parameters(manifest),
+        "conditions": selectors.condition_texts(version),
+        "replay_command": " ".join(["keiken replay", name, *given]),
+    }
+
+
+def _steps(steps: Iterable[dict[str, Any]]) -> Iterable[dict[str, Any]]:
+    for step in steps:
+        yield {
+            **step,
+            "kind": wording.step_kind(step),
+            "command": wording.step_command(step),
+            "env": list((step.get("env") or {}).items()),
+        }
+
+
+def _judged(item: Any) -> dict[str, Any]:
+    attestation = getattr(item, "attestation", None)
+    return {
+        "row": item,
+        "results": sorted(item.results.all(), key=lambda result: result.scenario),
+        "attestation_id": attestation.id if attestation is not None else None,
+    }

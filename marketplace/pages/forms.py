@@ -1,0 +1,97 @@
+"""The forms of the organization area and of offers. They shape input; the use cases decide."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.utils.translation import gettext_lazy as _
+
+from accounts.actors import AGENT_SCOPES, SCOPES
+from accounts.models import SLUG, Agent, Membership
+
+MYSELF = "me"
+SCOPE_LABELS = {
+    "read": _("read: search and look"),
+    "publish": _("publish: new versions"),
+    "license": _("license: accept terms"),
+    "download": _("download: fetch packages"),
+    "report": _("report: tell how replays went"),
+    "rate": _("rate: give ratings"),
+    "admin": _("admin: members and keys"),
+}
+USE_CHOICES = [
+    ("replay", _("replay it")),
+    ("read", _("read it")),
+    ("modify", _("change it")),
+    ("derive", _("build on it")),
+    ("redistribute", _("pass it on")),
+    ("resell", _("sell it on")),
+    ("train", _("train models with it")),
+]
+
+
+class OrganizationForm(forms.Form):
+    name = forms.CharField(label=_("Name"), max_length=100, help_text=_("As people read it, for example “Acme Tools”."))
+    slug = forms.CharField(
+        label=_("Short name"),
+        max_length=64,
+        validators=[SLUG],
+        help_text=_("Part of every address, for example acme in acme/rotate-certificate. It cannot be changed."),
+    )
+
+
+class MemberForm(forms.Form):
+    email = forms.EmailField(label=_("E-mail address"))
+    role = forms.ChoiceField(label=_("Role"), choices=Membership.Role.choices, initial="buyer")
+
+
+class KeyForm(forms.Form):
+    name = forms.CharField(label=_("Name"), max_length=100, help_text=_("So that you recognize it later."))
+    holder = forms.ChoiceField(label=_("For"))
+    scopes = forms.MultipleChoiceField(label=_("It may"), widget=forms.CheckboxSelectMultiple)
+    days = forms.TypedChoiceField(
+        label=_("Ends after"),
+        coerce=int,
+        choices=[(30, _("30 days")), (90, _("90 days")), (365, _("a year")), (0, _("never"))],
+        initial=90,
+    )
+
+    def __init__(self, *args: Any, agents: list[Agent], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        holder, scopes = self.fields["holder"], self.fields["scopes"]
+        assert isinstance(holder, forms.ChoiceField)
+        assert isinstance(scopes, forms.MultipleChoiceField)
+        active = [(str(agent.id), agent.name) for agent in agents if agent.is_active]
+        holder.choices = [*active, (MYSELF, _("me"))]
+        scopes.choices = [(scope, SCOPE_LABELS[scope]) for scope in SCOPES]
+        scopes.initial = sorted(AGENT_SCOPES - {"publish", "license"})
+
+
+class OfferForm(forms.Form):
+    name = forms.CharField(
+        label=_("Name of the terms"), max_length=64, validators=[SLUG], help_text=_("For example acme-standard.")
+    )
+    spdx = forms.CharField(
+        label=_("SPDX expression"),
+        max_length=200,
+        required=False,
+        help_text=_("When the text is a known license, for example Apache-2.0. Else leave it empty."),
+    )
+    text = forms.CharField(
+        label=_("Text"), max_length=100_000, strip=False, widget=forms.Textarea(attrs={"rows": 14, "class": "code"})
+    )
+    uses = forms.MultipleChoiceField(
+        label=_("Who accepts may"), choices=USE_CHOICES, widget=forms.CheckboxSelectMultiple, initial=["replay", "read"]
+    )
+    kind = forms.ChoiceField(
+        label=_("Open to"),
+        choices=[("free", _("every organization, free")), ("organization", _("your own organization only"))],
+    )
+    grant_days = forms.IntegerField(
+        label=_("Days a license lasts"),
+        min_value=1,
+        max_value=36_500,
+        required=False,
+        help_text=_("Empty: until revoked."),
+    )

@@ -1,0 +1,240 @@
+"""The organization area: members, agents and keys, licenses, experiences, audit trail; creating and switching."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from accounts.access import ACTING_ORGANIZATION, organization_for
+from accounts.actors import Actor
+from accounts.domain.refusals import NotFound, Refusal
+from accounts.models import Membership, Organization
+from accounts.services.add_member import add_member
+from accounts.services.change_role import change_role
+from accounts.services.create_agent import create_agent
+from accounts.services.create_organization import create_organization
+from accounts.services.issue_key import issue_key
+from accounts.services.remove_member import remove_member
+from accounts.services.revoke_key import revoke_key
+from licensing.services.revoke_grant import revoke_grant
+from marketplace import selectors
+from marketplace.pages.base import acting, page, person_of
+from marketplace.pages.forms import KeyForm, MemberForm, OrganizationForm
+
+AUDIT_SHOWN = 50
+
+
+@login_required
+@require_http_methods(["GET", "HEAD", "POST"])
+@page
+def new_organization(request: HttpRequest) -> HttpResponse:
+    form = OrganizationForm(request.POST or None)
+    context: dict[str, Any] = {"form": form, "section": "organization"}
+    if request.method == "POST" and form.is_valid():
+        try:
+            made = create_organization(
+                person=person_of(request), slug=form.cleaned_data["slug"], name=form.cleaned_data["name"]
+            )
+        except Refusal as refusal:
+            context["problem"] = refusal
+            return render(request, "accounts/organization_new.html", context, status=refusal.status)
+        request.session[ACTING_ORGANIZATION] = made.slug
+        messages.success(request, _("{name} is created. You are its owner.").format(name=made.name))
+        return redirect("organization", made.slug)
+    return render(request, "accounts/organization_new.html", context, status=422 if form.errors else 200)
+
+
+@login_required
+@require_POST
+@page
+def switch_organization(request: HttpRequest) -> HttpResponse:
+    slug = request.POST.get("organization", "")
+    if slug not in {member.organization.slug for member in selectors.memberships_of(person_of(request).pk)}:
+        raise NotFound("organization")
+    request.session[ACTING_ORGANIZATION] = slug
+    return redirect("organization", slug)
+
+
+@login_required
+@require_http_methods(["GET", "HEAD", "POST"])
+@page
+def members(request: HttpRequest, slug: str) -> HttpResponse:
+    actor = acting(request)
+    organization = organization_for(actor, slug)
+    form, problem = MemberForm(), None
+    if request.method == "POST":
+        form = MemberForm(request.POST) if request.POST.get("do") == "add" else form
+        try:
+            done = _change_members(request, actor, organization, form)
+        except Refusal as refusal:
+            done, problem = "", refusal
+        if done:
+            messages.success(request, done)
+            return redirect("organization", slug)
+    context = {
+        **_frame(actor, organization, "members"),
+        "members": list(organization.memberships.select_related("person").order_by("-role", "person__email")),
+        "roles": Membership.Role.choices,
+        "form": form,
+        "problem": problem,
+    }
+    status = problem.status if problem else 422 if form.errors else 200
+    return render(request, "accounts/organization.html", context, status=status)
+
+
+def _change_members(request: HttpRequest, actor: Actor, organization: Organization, form: MemberForm) -> str:
+    """What was done, in words; empty when the form is not right."""
+    wanted = request.POST.get("do")
+    if wanted == "add":
+        if not form.is_valid():
+            return ""
+        add_member(actor=actor, organization=organization, **form.cleaned_data)
+        return _("The member is added.")
+    member = organization.memberships.filter(person_id=_number(request.POST.get("person"))).first()
+    if member is None:
+        raise NotFound("member")
+    if wanted == "change":
+        change_role(actor=actor, organization=organization, person=member.person, role=request.POST.get("role", ""))
+        return _("The role is changed.")
+    if wanted == "remove":
+        remove_member(actor=actor, organization=organization, person=member.person)
+        return _("The member is removed.")
+    raise NotFound("action")
+
+
+@login_required
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+@page
+def agents(request: HttpRequest, slug: str) -> HttpResponse:
+    """Agents and keys. A new key's secret is in this one answer and nowhere else, not even in the session."""
+    actor = acting(request)
+    organization = organization_for(actor, slug)
+    context = _frame(actor, organization, "agents")
+    status = 200
+    if request.method == "POST":
+        context, status = {**context, **_change_agents(request, actor, organization)}, 200
+        if context.get("done"):
+            messages.success(request, str(context["done"]))
+            return redirect("organization_agents", slug)
+        refused = context.get("problem") or context.get("agent_problem")
+        status = refused.status if refused else 200 if context.get("secret") else 422
+    rows = list(organization.agents.order_by("name"))
+    context.setdefault("form", KeyForm(agents=rows))
+    context["agents"] = rows
+    context["keys"] = list(organization.api_keys.select_related("agent", "person").order_by("-created_at")[:100])
+    return render(request, "accounts/organization_agents.html", context, status=status)
+
+
+def _change_agents(request: HttpRequest, actor: Actor, organization: Organization) -> dict[str, Any]:
+    wanted = request.POST.get("do")
+    if wanted == "create_agent":
+        name = request.POST.get("name", "")
+        try:
+            create_agent(actor=actor, organization=organization, name=name)
+        except Refusal as refusal:
+            return {"agent_problem": refusal, "agent_name": name[:64]}
+        return {"done": _("The agent is created.")}
+    if wanted == "revoke_key":
+        key = organization.api_keys.filter(pk=_number(request.POST.get("key"))).first()
+        if key is None:
+            raise NotFound("key")
+        revoke_key(actor=actor, key=key)
+        return {"done": _("The key is revoked. It is refused from the next request on.")}
+    if wanted == "issue_key":
+        return _issue_key(request, actor, organization)
+    raise NotFound("action")
+
+
+def _issue_key(request: HttpRequest, actor: Actor, organization: Organization) -> dict[str, Any]:
+    rows = list(organization.agents.filter(is_active=True))
+    form = KeyForm(request.POST, agents=rows)
+    if not form.is_valid():
+        return {"form": form}
+    wanted = form.cleaned_data
+    agent = next((row for row in rows if str(row.id) == wanted["holder"]), None)
+    try:
+        _row, secret = issue_key(
+            actor=actor,
+            organization=organization,
+            agent=agent,
+            person=None if agent else person_of(request),
+            name=wanted["name"],
+            scopes=wanted["scopes"],
+            expires_at=timezone.now() + timedelta(days=wanted["days"]) if wanted["days"] else None,
+        )
+    except Refusal as refusal:
+        return {"form": form, "problem": refusal}
+    return {"secret": secret}
+
+
+@login_required
+@require_http_methods(["GET", "HEAD", "POST"])
+@page
+def licenses(request: HttpRequest, slug: str) -> HttpResponse:
+    actor = acting(request)
+    organization = organization_for(actor, slug)
+    if request.method == "POST":
+        revoke_grant(actor=actor, grant_id=request.POST.get("grant", ""), reason=request.POST.get("reason", "").strip())
+        messages.success(request, _("The license is revoked. Downloads are refused from the next request on."))
+        return redirect("organization_licenses", slug)
+    context = {
+        **_frame(actor, organization, "licenses"),
+        "held": selectors.grants_held(organization),
+        "given": selectors.grants_given(organization),
+        "may_revoke": "publish" in actor.scopes,
+        "now": timezone.now(),
+    }
+    return render(request, "accounts/organization_licenses.html", context)
+
+
+@login_required
+@require_safe
+@page
+def published(request: HttpRequest, slug: str) -> HttpResponse:
+    actor = acting(request)
+    organization = organization_for(actor, slug)
+    found = selectors.listing_page(actor, organization=slug, cursor=request.GET.get("cursor", ""))
+    context = {**_frame(actor, organization, "experiences"), "rows": found["results"], "next": found["next"]}
+    return render(request, "accounts/organization_experiences.html", context)
+
+
+@login_required
+@require_safe
+@page
+def audit(request: HttpRequest, slug: str) -> HttpResponse:
+    actor = acting(request)
+    organization = organization_for(actor, slug)
+    rows = organization.audit_entries.order_by("-pk")
+    if before := _number(request.GET.get("before")):
+        rows = rows.filter(pk__lt=before)
+    shown = list(rows[: AUDIT_SHOWN + 1])
+    context = {
+        **_frame(actor, organization, "audit"),
+        "entries": shown[:AUDIT_SHOWN],
+        "before": shown[AUDIT_SHOWN - 1].pk if len(shown) > AUDIT_SHOWN else None,
+    }
+    return render(request, "accounts/organization_audit.html", context)
+
+
+def _frame(actor: Actor, organization: Organization, tab: str) -> dict[str, Any]:
+    return {
+        "section": "organization",
+        "organization": organization,
+        "tab": tab,
+        "administers": "admin" in actor.scopes and actor.acts_for(organization.id),
+    }
+
+
+def _number(text: str | None) -> int:
+    """A row's number as a form sends it; 0, which no row has, for anything else."""
+    return int(text) if text and text.isascii() and text.isdecimal() and len(text) < 19 else 0
