@@ -6,7 +6,7 @@ import hmac
 from datetime import timedelta
 from typing import Any
 
-from django.db.models import OuterRef, Q, Subquery
+from django.db.models import OuterRef, Q, QuerySet, Subquery
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -119,16 +119,22 @@ def _refuse(code: str, message: str) -> Unauthenticated:
     return Unauthenticated(code, message, _("Ask an owner of your organization for a new key."))
 
 
+def organizations_of(actor: Actor) -> QuerySet[Organization]:
+    """What ``organization_for`` opens, all of it, by slug. Raises Unauthenticated."""
+    actor.require_known()
+    is_theirs = Q(pk=actor.organization_id) if actor.organization_id is not None else Q(pk__in=[])
+    if actor.kind == "person" and actor.api_key_id is None and actor.id is not None:
+        is_theirs |= Q(pk__in=Membership.objects.filter(person_id=actor.id).values("organization_id"))
+    return Organization.objects.filter(is_theirs).order_by("slug")
+
+
 def organization_for(actor: Actor, slug: str) -> Organization:
-    """The organization the actor belongs to; any other reads like an absent one. Raises NotFound.
+    """The organization the actor belongs to; any other reads like an absent one: NotFound.
 
     A key belongs to one organization. A person in a session also sees the others they are a member of, but acts
-    only for the one they chose: use cases then answer ``wrong_organization``.
+    only for the one they chose: use cases then answer ``wrong_organization``. Raises Unauthenticated for a stranger.
     """
-    is_theirs = Q(pk=actor.organization_id) if actor.organization_id is not None else Q(pk__in=[])
-    if actor.kind == "person" and actor.api_key_id is None:
-        is_theirs |= Q(pk__in=Membership.objects.filter(person_id=actor.id).values("organization_id"))
-    found = Organization.objects.select_related("group").filter(is_theirs, slug=slug).first()
+    found = organizations_of(actor).select_related("group").filter(slug=slug).first()
     if found is None:
         raise NotFound(_("organization"))
     return found
@@ -166,9 +172,9 @@ def agent_for(organization: Organization, name: str) -> Agent:
     return found
 
 
-def key_for(organization: Organization, key_id: int) -> ApiKey:
+def key_for(organization: Organization, prefix: str) -> ApiKey:
     """Raises NotFound. ``organization`` comes from ``organization_for``."""
-    found = organization.api_keys.select_related("agent", "person").filter(pk=key_id).first()
+    found = organization.api_keys.select_related("agent", "person").filter(prefix=prefix).first()
     if found is None:
         raise NotFound(_("key"))
     return found

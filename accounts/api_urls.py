@@ -1,13 +1,22 @@
-"""Addresses of accounts below /api/v1/."""
+"""The addresses of accounts under /api/v1/."""
+
+from __future__ import annotations
 
 from django.urls import path
 
-from accounts import api
+from accounts.api import agents, organizations
+
+ORGANIZATION = "organizations/<slug:organization>"
 
 urlpatterns = [
-    path("me", api.MeView.as_view(), name="api_me"),
-    path("organizations/<slug:organization>/agents", api.AgentsView.as_view(), name="api_agents"),
-    path("organizations/<slug:organization>/keys", api.KeysView.as_view(), name="api_keys"),
-    path("organizations/<slug:organization>/keys/<slug:prefix>", api.KeyView.as_view(), name="api_key"),
-    path("organizations/<slug:organization>/audit", api.AuditView.as_view(), name="api_audit"),
+    path("me", organizations.MeView.as_view(), name="api_me"),
+    path("organizations", organizations.OrganizationListView.as_view(), name="api_organizations"),
+    path(ORGANIZATION, organizations.OrganizationView.as_view(), name="api_organization"),
+    path(f"{ORGANIZATION}/members", organizations.MemberListView.as_view(), name="api_members"),
+    path(f"{ORGANIZATION}/members/<int:person>", organizations.MemberView.as_view(), name="api_member"),
+    path(f"{ORGANIZATION}/agents", agents.AgentListView.as_view(), name="api_agents"),
+    path(f"{ORGANIZATION}/agents/<slug:agent>", agents.AgentView.as_view(), name="api_agent"),
+    path(f"{ORGANIZATION}/keys", agents.KeyListView.as_view(), name="api_keys"),
+    path(f"{ORGANIZATION}/keys/<slug:prefix>", agents.KeyView.as_view(), name="api_key"),
+    path(f"{ORGANIZATION}/audit", organizations.AuditView.as_view(), name="api_audit"),
 ]

@@ -37,14 +37,14 @@ class ApiKeyAuthentication(BaseAuthentication):
 class ActingSessionAuthentication(SessionAuthentication):
     """A signed-in person, acting for the organization chosen on the pages."""
 
-    def authenticate(self, request: Request) -> tuple[Any, Actor] | None:  # type: ignore[override]  # auth is an Actor here
+    def authenticate(self, request: Request) -> tuple[Any, Actor] | None:
         found = super().authenticate(request)
         if found is None:
             return None
         return found[0], session_actor(request._request)
 
 
-class ApiKeyScheme(OpenApiAuthenticationExtension):
+class ApiKeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]  # registers itself, untyped
     target_class = "accounts.authentication.ApiKeyAuthentication"
     name = "apiKey"
 
@@ -52,7 +52,7 @@ class ApiKeyScheme(OpenApiAuthenticationExtension):
         return {"type": "http", "scheme": "bearer", "bearerFormat": "kk_…"}
 
 
-class SessionScheme(OpenApiAuthenticationExtension):
+class SessionScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]  # as above
     target_class = "accounts.authentication.ActingSessionAuthentication"
     name = "session"
 

@@ -11,13 +11,20 @@ from accounts.services.members import keep_an_owner, known_role, locked_members,
 
 
 def change_role(*, actor: Actor, organization: Organization, person: Person, role: str) -> Membership:
-    """Raises Forbidden, NotFound, Invalid ``role_unknown``, Conflict ``last_owner``."""
+    """The member's keys shrink with the role at once. The same role again changes nothing.
+
+    Raises Forbidden, NotFound, Invalid ``role_unknown``, Conflict ``last_owner``.
+    """
     with transaction.atomic(durable=True):
         members = locked_members(actor, organization)
+        known_role(role)
         member = membership_of(members, person)
-        if known_role(role) != Membership.Role.OWNER:
+        before = member.role
+        if role == before:
+            return member
+        if before == Membership.Role.OWNER:
             keep_an_owner(members, member)
-        before, member.role = member.role, role
+        member.role = role
         member.save(update_fields=["role"])
         audit.record(
             actor=actor,

@@ -15,6 +15,8 @@ from accounts.domain.refusals import Forbidden, Invalid
 from accounts.models import Agent, ApiKey, Organization, Person
 from accounts.services import audit
 
+NAME_MAX_LENGTH = 100
+
 
 def issue_key(
     *,
@@ -29,35 +31,25 @@ def issue_key(
     """The row and the key's text, which exists nowhere else.
 
     Agents' keys need an owner; a member may make keys for themselves, never with more than their role allows.
-    Raises Forbidden, Invalid ``scope_not_allowed``, ``expiry_passed``, ``key_holder_missing``.
+    A key makes keys only with the scope ``admin``, and none that outlives it.
+    Raises Forbidden, Invalid ``key_holder_missing``, ``key_name_invalid``, ``scope_not_allowed``, ``expiry_invalid``.
     """
-    if (agent is None) == (person is None):
-        raise Invalid("key_holder_missing", _("A key belongs to one agent or to one person."))
-    if agent is not None:
-        actor.require("admin", organization.pk)
-        if agent.organization_id != organization.pk or not agent.is_active:
-            raise Invalid("key_holder_missing", _("There is no such active agent in the organization."))
-    elif person is not None:
-        actor.require("read", organization.pk)
-        if actor.kind != "person" or actor.id != person.pk:
-            raise Forbidden("key_of_another", _("People make their own keys."))
-    allowed = actor.scopes & AGENT_SCOPES if agent else actor.scopes
-    excess = sorted(set(scopes) - allowed)
-    if excess or not scopes:
+    _check_right(actor, organization, agent, person)
+    _check_scopes(set(scopes), actor.scopes & AGENT_SCOPES if agent else actor.scopes)
+    _check_expiry(actor, expires_at)
+    if not name.strip() or len(name) > NAME_MAX_LENGTH or not name.isprintable():
         raise Invalid(
-            "scope_not_allowed",
-            _("These scopes cannot be given here: {scopes}.").format(scopes=", ".join(excess) or _("none were named")),
-            _("Allowed are: {scopes}.").format(scopes=", ".join(sorted(allowed))),
+            "key_name_invalid",
+            _("A key needs a name of at most {limit} characters.").format(limit=NAME_MAX_LENGTH),
+            _("Name what uses it, for example 'build server'."),
         )
-    if expires_at is not None and expires_at <= timezone.now():
-        raise Invalid("expiry_passed", _("The key would already have expired."))
     made = new_key()
     with transaction.atomic(durable=True):
         row = ApiKey.objects.create(
             organization=organization,
             agent=agent,
             person=person,
-            name=name[:100],
+            name=name,
             prefix=made.prefix,
             secret_sha256=made.sha256,
             scopes=sorted(set(scopes)),
@@ -71,3 +63,47 @@ def issue_key(
             details={"holder": str(agent or person), "scopes": row.scopes},
         )
     return row, made.text
+
+
+def _check_right(actor: Actor, organization: Organization, agent: Agent | None, person: Person | None) -> None:
+    if (agent is None) == (person is None):
+        raise Invalid(
+            "key_holder_missing", _("A key belongs to one agent or to one person."), _("Name one of the two.")
+        )
+    actor.require("admin" if agent or actor.api_key_id else "read", organization.pk)
+    if person is not None and (actor.kind != "person" or actor.id != person.pk):
+        raise Forbidden(
+            "key_of_another", _("People make their own keys."), _("Make a key for an agent, or ask them to make it.")
+        )
+    if agent is not None and (agent.organization_id != organization.pk or not agent.is_active):
+        raise Invalid(
+            "key_holder_missing",
+            _("There is no such active agent in the organization."),
+            _("Create the agent first, or choose another."),
+        )
+
+
+def _check_scopes(wanted: set[str], allowed: frozenset[str]) -> None:
+    excess = sorted(wanted - allowed)
+    if excess or not wanted:
+        named = ", ".join(scope[:20] for scope in excess[:10]) or _("none were named")
+        raise Invalid(
+            "scope_not_allowed",
+            _("These scopes cannot be given here: {scopes}.").format(scopes=named),
+            _("Allowed are: {scopes}.").format(scopes=", ".join(sorted(allowed))),
+            {"allowed": sorted(allowed)},
+        )
+
+
+def _check_expiry(actor: Actor, expires_at: datetime | None) -> None:
+    if expires_at is not None and expires_at <= timezone.now():
+        raise Invalid("expiry_invalid", _("The key would already have expired."), _("Choose a time to come."))
+    if actor.api_key_id is None:
+        return
+    limit = ApiKey.objects.values_list("expires_at", flat=True).get(pk=actor.api_key_id)
+    if limit is not None and (expires_at is None or expires_at > limit):
+        raise Invalid(
+            "expiry_invalid",
+            _("A key made with a key cannot outlive it."),
+            _("Let it expire at {limit} or before, or sign in to make it.").format(limit=limit.isoformat()),
+        )

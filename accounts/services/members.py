@@ -1,22 +1,30 @@
-"""What adding, changing and removing members share: the owner's right, and that one owner always stays."""
+"""What the use cases about members share: the owner's right, looked up under the lock, and that one owner stays."""
 
 from __future__ import annotations
 
 from django.utils.translation import gettext as _
 
 from accounts.actors import Actor
-from accounts.domain.refusals import Conflict, Invalid, NotFound
+from accounts.domain.refusals import Conflict, Forbidden, Invalid, NotFound
 from accounts.models import Membership, Organization, Person
 
 
 def locked_members(actor: Actor, organization: Organization) -> list[Membership]:
-    """All memberships, locked, so that two owners cannot remove each other. Call it inside a transaction."""
+    """All memberships, locked, so that two owners cannot remove each other. Call it inside a transaction.
+
+    Raises Unauthenticated or Forbidden, also when the actor was demoted or removed since the request began.
+    """
     actor.require("admin", organization.pk)
-    Organization.objects.select_for_update().get(pk=organization.pk)
-    return list(organization.memberships.select_related("person"))
+    # FOR NO KEY UPDATE: rows of other tables that point to the organization go on being written meanwhile.
+    Organization.objects.select_for_update(no_key=True).get(pk=organization.pk)
+    members = list(organization.memberships.select_related("person"))
+    if not any(member.person_id == actor.id and member.role == Membership.Role.OWNER for member in members):
+        raise Forbidden("not_an_owner", _("You are no longer an owner of this organization."), _("Ask an owner."))
+    return members
 
 
 def membership_of(members: list[Membership], person: Person) -> Membership:
+    """Raises NotFound."""
     found = next((member for member in members if member.person_id == person.pk), None)
     if found is None:
         raise NotFound(_("member"))
@@ -25,14 +33,20 @@ def membership_of(members: list[Membership], person: Person) -> Membership:
 
 def keep_an_owner(members: list[Membership], leaving: Membership) -> None:
     """Raises Conflict ``last_owner`` when nobody could administer the organization afterwards."""
-    owners = [member for member in members if member.role == Membership.Role.OWNER]
-    if owners == [leaving]:
+    if not any(
+        member.role == Membership.Role.OWNER and member.person.is_active for member in members if member != leaving
+    ):
         raise Conflict(
             "last_owner", _("An organization keeps at least one owner."), _("Make somebody else an owner first.")
         )
 
 
 def known_role(role: str) -> str:
+    """Raises Invalid ``role_unknown``."""
     if role not in Membership.Role.values:
-        raise Invalid("role_unknown", _("There is no role '{role}'.").format(role=role[:40]))
+        raise Invalid(
+            "role_unknown",
+            _("There is no role '{role}'.").format(role=role[:40]),
+            _("The roles are {roles}.").format(roles=", ".join(Membership.Role.values)),
+        )
     return role

@@ -1,4 +1,4 @@
-"""An owner removes a member; the member's personal keys for the organization end with it."""
+"""An owner removes a member; their personal keys for the organization end with it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from accounts.actors import Actor
-from accounts.models import Organization, Person
+from accounts.models import Membership, Organization, Person
 from accounts.services import audit
 from accounts.services.members import keep_an_owner, locked_members, membership_of
 
@@ -16,8 +16,17 @@ def remove_member(*, actor: Actor, organization: Organization, person: Person) -
     with transaction.atomic(durable=True):
         members = locked_members(actor, organization)
         member = membership_of(members, person)
-        keep_an_owner(members, member)
+        if member.role == Membership.Role.OWNER:
+            keep_an_owner(members, member)
         member.delete()
         person.groups.remove(organization.group)
-        organization.api_keys.filter(person=person, revoked_at__isnull=True).update(revoked_at=timezone.now())
-        audit.record(actor=actor, action="member.remove", target=person.email, organization_id=organization.pk)
+        ended = organization.api_keys.filter(person=person, revoked_at__isnull=True)
+        prefixes = sorted(ended.values_list("prefix", flat=True))
+        ended.update(revoked_at=timezone.now())
+        audit.record(
+            actor=actor,
+            action="member.remove",
+            target=person.email,
+            organization_id=organization.pk,
+            details={"revoked_keys": prefixes},
+        )

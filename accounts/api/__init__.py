@@ -1,0 +1,1 @@
+"""The HTTP API of who: oneself, organizations, members, agents, keys, the audit trail."""

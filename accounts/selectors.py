@@ -1,0 +1,23 @@
+"""What is read of organizations. The organization given here comes from ``accounts.access``."""
+
+from __future__ import annotations
+
+from django.db.models import QuerySet
+
+from accounts.models import Agent, ApiKey, AuditEntry, Membership, Organization
+
+
+def members_of(organization: Organization) -> QuerySet[Membership]:
+    return organization.memberships.select_related("person").order_by("person__email")
+
+
+def agents_of(organization: Organization) -> QuerySet[Agent]:
+    return organization.agents.order_by("name")
+
+
+def keys_of(organization: Organization) -> QuerySet[ApiKey]:
+    return organization.api_keys.select_related("agent", "person")
+
+
+def audit_entries_of(organization: Organization) -> QuerySet[AuditEntry]:
+    return organization.audit_entries.all()
