@@ -10,8 +10,9 @@ from marketplace.config import default_data_dir
 
 WORKER = os.environ.get("PYTEST_XDIST_WORKER", "main")
 SERVICES_DIR = Path(os.environ.get("KEIKEN_TEST_DIR") or default_data_dir() / "test")
-USES_EMBEDDED_POSTGRES = not os.environ.get("DATABASE_URL")
-USES_EMBEDDED_VALKEY = not os.environ.get("REDIS_URL")
+# A worker inherits the controller's environment, in which the embedded addresses already stand.
+USES_EMBEDDED_POSTGRES = os.environ.get("DATABASE_URL", "") in ("", embedded.database_url(SERVICES_DIR))
+USES_EMBEDDED_VALKEY = os.environ.get("REDIS_URL", "").split("?")[0] in ("", embedded.redis_url(SERVICES_DIR))
 
 if USES_EMBEDDED_POSTGRES:
     os.environ["DATABASE_URL"] = embedded.database_url(SERVICES_DIR)
