@@ -10,11 +10,14 @@ import errno
 import os
 import resource
 import signal
-from collections.abc import Callable, Mapping, Sequence
-from typing import NoReturn
 
 from keiken.sandbox import landlock, linux
 from keiken.sandbox.slots import Slot
+
+TYPE_CHECKING = False  # importing typing costs a third of this process's start
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from typing import NoReturn
 
 JOB_FOLDER = "/job"
 _JOINED = (
@@ -95,10 +98,18 @@ def execute(
     if ruleset >= 0:
         landlock.restrict(ruleset)
     linux.load_seccomp(seccomp)
-    try:
-        if not argv[0]:
-            raise FileNotFoundError(errno.ENOENT, "an empty name")
-        os.execvpe(argv[0], list(argv), dict(env))
-    except OSError as trouble:
-        report(trouble.errno or 1)
+    report(replace_process(argv, env))
     os._exit(127)
+
+
+def replace_process(argv: Sequence[str], env: Mapping[str, str]) -> int:
+    """Execute, found along PATH; the errno where that fails. (``os.execvpe`` imports a module, here of all places.)"""
+    name, worst = argv[0], errno.ENOENT
+    folders = [""] if "/" in name else [f"{folder}/" for folder in env.get("PATH", "").split(":")]
+    for folder in folders if name else []:
+        try:
+            os.execve(folder + name, list(argv), dict(env))
+        except OSError as trouble:
+            if trouble.errno not in (errno.ENOENT, errno.ENOTDIR):
+                worst = trouble.errno or errno.EIO
+    return worst

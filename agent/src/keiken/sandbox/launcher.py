@@ -16,44 +16,28 @@ import signal
 import socket
 import sys
 import time
-from typing import Any
 
 from keiken.sandbox import cgroup, entrance, linux, mounts, slots, wire
 from keiken.sandbox.bwrap_arguments import arguments, limits_of
 from keiken.sandbox.inside import build_ruleset, connect_inside, open_port_tables
+from keiken.sandbox.keeper import Keeper, Trouble
+
+TYPE_CHECKING = False  # importing typing costs a third of this process's start
+if TYPE_CHECKING:
+    from typing import Any, NoReturn
 
 _OVERHEAD_PIDS = 3  # bubblewrap outside, its reaper inside, the sleeper
 _READY_SECONDS = 10
 
 
-class Trouble(Exception):
-    """The sandbox cannot be set up: a stable code and what went wrong, sent to the owner."""
-
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(message)
-        self.code = code
-
-
-class Order:
-    """A command under way: the pipe that tells why it could not be executed, and the count of memory kills before it."""
-
-    def __init__(self, failed: int, oom_kills_before: int) -> None:
-        self.failed, self.oom_kills_before, self.words = failed, oom_kills_before, ""
-
-
-class Launcher:
+class Launcher(Keeper):
     """State of the one sandbox this process owns."""
 
     def __init__(self, control: socket.socket, plan: dict[str, Any], seccomp: bytes) -> None:
-        self.control, self.plan, self.seccomp = control, plan, seccomp
-        self.group = cgroup.Group({})
-        self.runs: dict[int, int] = {}
-        self.orders: dict[int, Order] = {}
-        self.drained: dict[int, int] = {}
+        super().__init__(control, plan)
+        self.seccomp = seccomp
         self.bubblewrap = self.first = -1
         self.ruleset = self.sleeper = -1
-        self.ending = False
-        self.selector = selectors.DefaultSelector()
 
     # Setting up
 
@@ -180,76 +164,7 @@ class Launcher:
 
     # Serving
 
-    def serve(self) -> None:
-        wake, woken = socket.socketpair()
-        wake.setblocking(False)
-        woken.setblocking(False)
-        signal.set_wakeup_fd(woken.fileno(), warn_on_full_buffer=False)
-        signal.signal(signal.SIGCHLD, lambda *_: None)
-        signal.signal(signal.SIGTERM, lambda *_: setattr(self, "ending", True))
-        self.selector.register(wake, selectors.EVENT_READ)
-        self.selector.register(self.control, selectors.EVENT_READ)
-        owner = _pidfd_of(self.plan["owner"])
-        if owner is not None:
-            self.selector.register(owner, selectors.EVENT_READ)
-        self._reap()
-        while not self.ending:
-            for key, _events in self.selector.select():
-                if key.fileobj is self.control:
-                    self._obey()
-                elif key.fileobj is wake:
-                    with contextlib.suppress(BlockingIOError):
-                        wake.recv(4096)
-                elif key.fileobj == owner:
-                    self.ending = True
-                elif key.data == "execution":
-                    self._tell_start(key.fd)
-                elif isinstance(key.fileobj, int):
-                    self._drain(key.fileobj)
-            self._reap()
-
-    def _obey(self) -> None:
-        received = wire.receive(self.control)
-        if received is None:
-            self.ending = True
-            return
-        message, fds = received
-        verb = message["do"]
-        if verb == "run":
-            self._run(message, fds)
-        elif verb == "kill":
-            self._kill(message["id"])
-        elif verb == "drain":
-            self._start_draining(fds)
-            fds = []
-        elif verb == "connect":
-            self._connect(message, fds)
-        elif verb == "end":
-            self.ending = True
-        for fd in fds:
-            os.close(fd)
-
-    def _run(self, message: dict[str, Any], fds: list[int]) -> None:
-        number, (payload, *streams) = message["id"], fds
-        order = json.loads(wire.unsealed(os.dup(payload)))
-        failed, report = os.pipe()
-        before = self.group.oom_kills()
-        try:
-            pid = os.fork()
-        except OSError:  # the first process inside is dead, so nothing can be born there any more
-            os.close(failed)
-            os.close(report)
-            self._tell({"id": number, "gone": True})
-            return
-        if pid == 0:
-            self._become_run(order, streams, report)
-        os.close(report)
-        self.runs[pid] = number
-        self.orders[pid] = Order(failed, before)
-        if message.get("announce"):
-            self.selector.register(failed, selectors.EVENT_READ, "execution")
-
-    def _become_run(self, order: dict[str, Any], streams: list[int], report: int) -> None:
+    def become_run(self, order: dict[str, Any], streams: list[int], report: int) -> NoReturn:
         def tell(number: int) -> None:
             os.write(report, str(number).encode())
 
@@ -272,14 +187,7 @@ class Launcher:
         finally:
             os._exit(127)
 
-    def _kill(self, number: int) -> None:
-        for pid, run in self.runs.items():
-            if run == number:
-                for kill in (os.killpg, os.kill):
-                    with contextlib.suppress(OSError):
-                        kill(pid, signal.SIGKILL)
-
-    def _connect(self, message: dict[str, Any], fds: list[int]) -> None:
+    def obey_more(self, message: dict[str, Any], fds: list[int]) -> None:
         """A child makes the connection in the sandbox's network and answers on the socket that came with the order."""
         try:
             pid = os.fork()
@@ -293,58 +201,12 @@ class Launcher:
             finally:
                 os._exit(0)
 
-    def _start_draining(self, fds: list[int]) -> None:
-        for fd in fds:
-            os.set_blocking(fd, False)
-            self.drained[fd] = 0
-            self.selector.register(fd, selectors.EVENT_READ)
+    def ended(self, pid: int) -> None:
+        if pid == self.bubblewrap:
+            self.bubblewrap = -1
+            self.tell({"gone": True})
 
-    def _drain(self, fd: int) -> None:
-        """Throw away what a background process still writes, so that it is not stopped by a full or broken pipe."""
-        try:
-            size = len(os.read(fd, 65_536))
-        except BlockingIOError:
-            return
-        self.drained[fd] += size
-        if size == 0 or self.drained[fd] > self.plan["limits"]["output_killed_bytes"]:
-            self.selector.unregister(fd)
-            del self.drained[fd]
-            os.close(fd)
-
-    def _reap(self) -> None:
-        while True:
-            try:
-                pid, status = os.waitpid(-1, os.WNOHANG)
-            except ChildProcessError:
-                return
-            if pid == 0:
-                return
-            if pid == self.bubblewrap:
-                self.bubblewrap = -1
-                self._tell({"gone": True})
-            elif pid in self.runs:
-                self._tell_end(pid, status)
-
-    def _tell_start(self, failed: int) -> None:
-        """The pipe that carries what went wrong with an execution was closed by that execution, or holds the trouble."""
-        self.selector.unregister(failed)
-        pid, order = next((pid, order) for pid, order in self.orders.items() if order.failed == failed)
-        order.words = os.read(failed, 400).decode(errors="replace")
-        if not order.words:
-            self._tell({"id": self.runs[pid], "started": True})
-
-    def _tell_end(self, pid: int, status: int) -> None:
-        order = self.orders.pop(pid)
-        words = order.words or os.read(order.failed, 400).decode(errors="replace")
-        with contextlib.suppress(KeyError):
-            self.selector.unregister(order.failed)
-        os.close(order.failed)
-        number, code = self.runs.pop(pid), os.waitstatus_to_exitcode(status)
-        oom = self.group.oom_kills() > order.oom_kills_before
-        gone = code == -signal.SIGKILL and not oom and self._is_dying()
-        self._tell({"id": number, "status": code, "failed": words, "oom": oom, "gone": gone})
-
-    def _is_dying(self) -> bool:
+    def is_dying(self) -> bool:
         """Whether the sandbox itself is ending, which kills all in it: nothing can be born there any more."""
         try:
             pid = os.fork()
@@ -353,10 +215,6 @@ class Launcher:
         if pid == 0:
             os._exit(0)
         return False
-
-    def _tell(self, message: dict[str, Any]) -> None:
-        with contextlib.suppress(OSError):
-            wire.send(self.control, message)
 
     # Ending
 
@@ -377,7 +235,7 @@ class Launcher:
                 break
         peak = self.group.peak_memory_bytes()
         removed = self.group.remove()
-        self._tell({"ended": True, "peak_memory_bytes": peak, "group_removed": removed})
+        self.tell({"ended": True, "peak_memory_bytes": peak, "group_removed": removed})
 
 
 def _becomes_readable(fd: int, seconds: float) -> bool:
@@ -388,15 +246,6 @@ def _becomes_readable(fd: int, seconds: float) -> bool:
 
 def _moved_up(fd: int) -> int:
     return fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 30)
-
-
-def _pidfd_of(owner: int) -> int | None:
-    if os.getppid() != owner:
-        raise Trouble("owner_gone", "the process that asked for this sandbox has ended")
-    try:
-        return os.pidfd_open(owner)
-    except OSError:
-        return None  # an old kernel: the closed control socket tells as well
 
 
 def main(control_fd: int) -> None:

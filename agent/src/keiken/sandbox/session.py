@@ -12,7 +12,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Self
 
 from keiken.errors import Failed
 from keiken.i18n import _
@@ -27,11 +27,11 @@ _END_SECONDS = 10
 _LISTENING = "0A"
 
 
-class BubblewrapSandbox:
+class KeptSandbox:
     """One kept sandbox: every ``run`` is a new process in it, whose end is seen by a parent outside."""
 
-    driver = "bubblewrap"
-    isolation: Isolation = "namespace"
+    driver: str
+    isolation: Isolation
 
     def __init__(
         self,
@@ -191,36 +191,6 @@ class BubblewrapSandbox:
                 self._order({"do": "drain"}, fds)
             collector.close()
 
-    # The network inside
-
-    def connect(self, host: str, port: int, timeout_seconds: float) -> socket.socket:
-        """A TCP connection inside the sandbox's network, which is its loopback only."""
-        address = _literal(host)
-        ours, theirs = wire.pair()
-        with ours:
-            with self._lock, theirs:
-                self._refuse_when_settled()
-                order = {"do": "connect", "host": address, "port": port, "seconds": timeout_seconds}
-                self._order(order, [theirs.fileno()])
-            ours.settimeout(timeout_seconds + 1)
-            received = wire.receive(ours)
-        if received is None:
-            raise ConnectionAbortedError("the sandbox has ended")
-        message, fds = received
-        if message["errno"]:
-            raise OSError(message["errno"], os.strerror(message["errno"]))
-        return socket.socket(fileno=fds[0])
-
-    def listening_ports(self) -> frozenset[int]:
-        """The TCP ports on which something inside listens."""
-        ports: set[int] = set()
-        for fd in self._port_tables:
-            for line in _whole(fd).decode("ascii", "replace").splitlines()[1:]:
-                words = line.split()
-                if len(words) > 3 and words[3] == _LISTENING:
-                    ports.add(int(words[1].rpartition(":")[2], 16))
-        return frozenset(ports)
-
     # The job folder
 
     def read(self, path: str) -> FileState:
@@ -287,11 +257,46 @@ class BubblewrapSandbox:
         self.settle()
         self._folder.close()
 
-    def __enter__(self) -> BubblewrapSandbox:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_exception: object) -> None:
         self.close()
+
+
+class BubblewrapSandbox(KeptSandbox):
+    """A sandbox with a network of its own, which is reached through the launcher."""
+
+    driver = "bubblewrap"
+    isolation: Isolation = "namespace"
+
+    def connect(self, host: str, port: int, timeout_seconds: float) -> socket.socket:
+        """A TCP connection inside the sandbox's network, which is its loopback only."""
+        address = _literal(host)
+        ours, theirs = wire.pair()
+        with ours:
+            with self._lock, theirs:
+                self._refuse_when_settled()
+                order = {"do": "connect", "host": address, "port": port, "seconds": timeout_seconds}
+                self._order(order, [theirs.fileno()])
+            ours.settimeout(timeout_seconds + 1)
+            received = wire.receive(ours)
+        if received is None:
+            raise ConnectionAbortedError("the sandbox has ended")
+        message, fds = received
+        if message["errno"]:
+            raise OSError(message["errno"], os.strerror(message["errno"]))
+        return socket.socket(fileno=fds[0])
+
+    def listening_ports(self) -> frozenset[int]:
+        """The TCP ports on which something inside listens."""
+        ports: set[int] = set()
+        for fd in self._port_tables:
+            for line in _whole(fd).decode("ascii", "replace").splitlines()[1:]:
+                words = line.split()
+                if len(words) > 3 and words[3] == _LISTENING:
+                    ports.add(int(words[1].rpartition(":")[2], 16))
+        return frozenset(ports)
 
 
 def _result(ended: dict[str, Any], collector: Collector, seconds: float) -> RunResult:
