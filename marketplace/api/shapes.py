@@ -24,8 +24,16 @@ class Rating(serializers.Serializer[object]):
     count = serializers.IntegerField()
 
 
+class EnvironmentVerdict(serializers.Serializer[object]):
+    verdict = serializers.CharField()
+    environment = serializers.CharField()
+    isolation = serializers.CharField(allow_blank=True)
+    finished_at = serializers.DateTimeField()
+
+
 class VerificationStatus(serializers.Serializer[object]):
     status = serializers.ChoiceField(["verified", "failing", "pending", "unverified"])
+    environments = serializers.DictField(child=EnvironmentVerdict(), help_text="The last verdict in each environment.")
 
 
 class OfferTerms(serializers.Serializer[object]):

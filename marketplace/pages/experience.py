@@ -55,6 +55,7 @@ def version(request: HttpRequest, organization: str, name: str, version: str) ->
         "verifications": [_judged(item) for item in verifications],
         "history": selectors.history_of(found),
         "outcomes": selectors.outcomes_of(found),
+        "published_by": _public_name(found),
     }
     return render(request, "marketplace/version.html", context)
 
@@ -81,6 +82,11 @@ def _license(actor: Actor, found: Experience) -> dict[str, Any]:
         "offers": [] if own or grant else list(offers_of(found, actor)),
         "can_offer": own and "publish" in actor.scopes,
     }
+
+
+def _public_name(version: Version) -> str:
+    """Who published it. A person without a name is known by their e-mail address, which is nobody's business here."""
+    return version.experience.organization.name if "@" in version.published_by else version.published_by
 
 
 def _procedure(version: Version) -> dict[str, Any]:

@@ -174,7 +174,6 @@ def test_a_bad_key_is_401_even_where_a_stranger_may_look(db: None, header: str, 
 
 def test_a_revoked_key_is_401_on_the_next_request(market: Market) -> None:
     from accounts.services.revoke_key import revoke_key
-
     from tests import factories
 
     key = market.key(market.acme)
