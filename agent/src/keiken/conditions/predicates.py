@@ -104,10 +104,15 @@ def _parse(key: str, value: Any) -> Condition:
         return Condition(key, "any_of", _scalars(key, value))
     if isinstance(value, str) and _RANGE.match(value):
         try:
-            return Condition(key, "range", ",".join(sorted(str(s) for s in SpecifierSet(value))))
+            return Condition(key, "range", _in_order(SpecifierSet(value)))
         except InvalidSpecifier:
             raise _refuse(key, _("'{value}' is no version range").format(value=value)) from None
     return Condition(key, "equals", _scalars(key, [value])[0])
+
+
+def _in_order(specifiers: SpecifierSet) -> str:
+    """Lower bounds before upper ones, as people write them; the same text for the same set."""
+    return ",".join(sorted(map(str, specifiers), key=lambda text: (text.startswith("<"), text)))
 
 
 def _parse_mapping(key: str, value: Mapping[str, Any]) -> Condition:
