@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shutil
-import subprocess
-import sys
-import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -21,13 +17,10 @@ from keiken.sandbox.bwrap_arguments import HIDDEN
 from keiken.sandbox.jobfolder import JobFolder
 from keiken.sandbox.protocol import Capability, Environment, Isolation, Limits
 from keiken.sandbox.session import BubblewrapSandbox
+from keiken.sandbox.start import NotStarted, start
 
 NAME = "bubblewrap"
 ISOLATION: Isolation = "namespace"
-_LAUNCHER = (
-    "import sys; sys.path.insert(0, sys.argv[1]); from keiken.sandbox.launcher import main; main(int(sys.argv[2]))"
-)
-_READY_SECONDS = 30
 _HOST_FOLDERS = ("/usr", "/bin", "/lib", "/lib32", "/lib64", "/libx32", "/sbin")
 
 
@@ -63,7 +56,6 @@ class BubblewrapDriver:
         filter_program = seccomp.program()
         return _start(
             {
-                "owner": os.getpid(),
                 "bwrap": binary(),
                 "root": str(environment.root),
                 "host_folders": _host_folders() if environment.name == "local" else [],
@@ -113,45 +105,20 @@ def _places() -> dict[str, str]:
 
 
 def _start(plan: dict[str, Any], program: bytes, environment: Environment, limits: Limits) -> BubblewrapSandbox:
-    ours, theirs = wire.pair()
-    source = str(Path(__file__).parents[2])
-    with tempfile.TemporaryFile() as complaints:
-        process = subprocess.Popen(
-            [sys.executable, "-I", "-S", "-c", _LAUNCHER, source, str(theirs.fileno())],
-            env={},
-            cwd="/",
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=complaints,
-            pass_fds=[theirs.fileno()],
-            start_new_session=True,
-        )
-        theirs.close()
-        program_fd = wire.sealed(program)
-        try:
-            ours.settimeout(_READY_SECONDS)
-            wire.send(ours, plan, [program_fd])
-            answer = wire.receive(ours)
-            ours.settimeout(None)
-        except OSError:
-            answer = None
-        finally:
-            os.close(program_fd)
-        if answer is None or "ready" not in answer[0]:
-            ours.close()
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(10)
-            process.kill()
-            process.wait()
-            complaints.seek(0)
-            raise _unavailable(answer[0] if answer else {}, complaints.read(4000).decode(errors="replace").strip())
-    facts, (package_fd, work_fd, *tables) = answer
+    program_fd = wire.sealed(program)
+    try:
+        started = start("launcher", plan, [program_fd])
+    except NotStarted as trouble:
+        raise _unavailable(trouble.message, trouble.complaints) from trouble
+    finally:
+        os.close(program_fd)
+    facts, (package_fd, work_fd, *tables) = started.message, started.descriptors
     return BubblewrapSandbox(
         environment=environment,
         limits=limits,
         limits_enforced=facts["limits_enforced"],
-        control=ours,
-        process=process,
+        control=started.control,
+        process=started.process,
         folder=JobFolder(package_fd, work_fd, facts["uid"], facts["gid"]),
         port_tables=tables,
         uid=facts["uid"],

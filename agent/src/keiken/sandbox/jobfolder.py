@@ -25,6 +25,8 @@ _FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC | os
 class JobFolder:
     """Two folder descriptors: the package (read-only) and ``work``. ``uid`` and ``gid`` own what is written."""
 
+    resolve = linux.BENEATH_WITHOUT_LINKS
+
     def __init__(self, package_fd: int, work_fd: int, uid: int, gid: int) -> None:
         self._package, self._work, self._uid, self._gid = package_fd, work_fd, uid, gid
 
@@ -37,10 +39,14 @@ class JobFolder:
     def read(self, path: str) -> FileState:
         """Content, size and mode of what is at the path. Whatever is wrong with the path reads as absent or ``other``."""
         folder, inside = self._place(path)
+        return self.read_at(folder, inside)
+
+    def read_at(self, folder: int, inside: str) -> FileState:
+        """``read`` below a folder descriptor; absent below none."""
         if folder < 0:
             return _ABSENT
         try:
-            handle = linux.open_beneath(folder, inside, linux.O_PATH | os.O_NOFOLLOW)
+            handle = linux.open_beneath(folder, inside, linux.O_PATH | os.O_NOFOLLOW, resolve=self.resolve)
         except (OSError, ValueError):
             return self._unopened(folder, inside)
         try:
@@ -52,7 +58,7 @@ class JobFolder:
         """Absent, unless it is a link: that exists, as something that is not followed."""
         above, _slash, name = inside.rpartition("/")
         with contextlib.suppress(OSError, ValueError):
-            parent = linux.open_beneath(folder, above or ".", linux.O_PATH | os.O_DIRECTORY)
+            parent = linux.open_beneath(folder, above or ".", linux.O_PATH | os.O_DIRECTORY, resolve=self.resolve)
             try:
                 found = os.stat(name, dir_fd=parent, follow_symlinks=False)
             finally:
@@ -78,10 +84,10 @@ class JobFolder:
 
     def write(self, path: str, content: bytes, mode: int) -> None:
         """Write a file below ``work/`` in one piece: a new file takes the old one's place, so nothing is written through a link."""
-        above, name = self.writable(path)
+        base, above, name = self.writable(path)
         temporary = f".keiken-{secrets.token_hex(8)}"
         try:
-            parent = self._make_folders(above)
+            parent = self._make_folders(base, above)
             try:
                 self._put(parent, temporary, content, mode)
                 try:
@@ -115,17 +121,17 @@ class JobFolder:
         finally:
             os.close(fd)
 
-    def _make_folders(self, above: str) -> int:
+    def _make_folders(self, base: int, above: str) -> int:
         """A descriptor of the folder, made where it is missing. Raises OSError when a link or a file is in the way."""
-        current = os.open(".", _FOLDER_FLAGS, dir_fd=self._work)
+        current = os.open(".", _FOLDER_FLAGS, dir_fd=base)
         for name in filter(None, above.split("/")):
             try:
                 try:
-                    lower = linux.open_beneath(current, name, _FOLDER_FLAGS)
+                    lower = linux.open_beneath(current, name, _FOLDER_FLAGS, resolve=self.resolve)
                 except FileNotFoundError:
                     with contextlib.suppress(FileExistsError):
                         os.mkdir(name, 0o755, dir_fd=current)
-                    lower = linux.open_beneath(current, name, _FOLDER_FLAGS)
+                    lower = linux.open_beneath(current, name, _FOLDER_FLAGS, resolve=self.resolve)
                     if os.geteuid() == 0:
                         os.fchown(lower, self._uid, self._gid)
             finally:
@@ -136,8 +142,8 @@ class JobFolder:
     def exists(self, path: str) -> bool:
         return self.read(path).exists
 
-    def writable(self, path: str) -> tuple[str, str]:
-        """(folder, name) below ``work``. Raises Failed for any other path."""
+    def writable(self, path: str) -> tuple[int, str, str]:
+        """(base descriptor, folder below it, name). Raises Failed for any other path."""
         parts = path.split("/")
         if self._work < 0 or parts[0] != "work" or len(parts) < 2 or not _is_plain(parts) or "\0" in path:
             raise Failed(
@@ -146,7 +152,7 @@ class JobFolder:
                 _("Write only below work/, without '.', '..' and empty names."),
                 {"file": path},
             )
-        return "/".join(parts[1:-1]), parts[-1]
+        return self._work, "/".join(parts[1:-1]), parts[-1]
 
     def _place(self, path: str) -> tuple[int, str]:
         """(folder descriptor, path below it); -1 when there can be no such path."""

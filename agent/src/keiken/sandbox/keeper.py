@@ -43,7 +43,7 @@ class Keeper:
         self.runs: dict[int, int] = {}
         self.orders: dict[int, Order] = {}
         self.drained: dict[int, int] = {}
-        self.ending = False
+        self.ending = self.was_told_to_end = False
         self.selector = selectors.DefaultSelector()
 
     def become_run(self, order: dict[str, Any], streams: list[int], report: int) -> NoReturn:
@@ -103,7 +103,7 @@ class Keeper:
             self._start_draining(fds)
             fds = []
         elif verb == "end":
-            self.ending = True
+            self.ending = self.was_told_to_end = True
         else:
             self.obey_more(message, fds)
         for fd in fds:

@@ -36,7 +36,7 @@ def prepare(point: str, *, root: str, package: str, uid: int, gid: int, work_mib
         os.mkdir(f"{point}/{name}")
     linux.mount(root, f"{point}/root", "", linux.MS_BIND)
     _memory(f"{point}/job", "0755", size_mib=PACKAGE_MIB, inodes=PACKAGE_FILES + 64)
-    _copy_package(package, f"{point}/job")
+    copy_package(package, f"{point}/job")
     os.makedirs(f"{point}/job/work", exist_ok=True)
     linux.mount("", f"{point}/job", "", linux.MS_REMOUNT | linux.MS_BIND | linux.MS_RDONLY | _SAFE)
     _memory(f"{point}/work", "0755", size_mib=work_mib, inodes=work_inodes)
@@ -52,7 +52,7 @@ def _memory(target: str, mode: str, *, size_mib: int, inodes: int) -> None:
     linux.mount("keiken", target, "tmpfs", _SAFE, f"size={size_mib}m,nr_inodes={inodes},mode={mode}")
 
 
-def _copy_package(source: str, target: str) -> None:
+def copy_package(source: str, target: str) -> None:
     """Copy regular files and folders only, readable for the job. A copy, so nobody can change it under a running replay."""
     copied = 0
     for folder, folders, files in os.walk(source, followlinks=False):

@@ -16,7 +16,7 @@ from typing import Any, Self
 
 from keiken.errors import Failed
 from keiken.i18n import _
-from keiken.sandbox import wire
+from keiken.sandbox import ports, wire
 from keiken.sandbox.inside import PATH
 from keiken.sandbox.jobfolder import JobFolder
 from keiken.sandbox.output import Collector
@@ -24,7 +24,6 @@ from keiken.sandbox.protocol import Environment, FileState, Isolation, Limits, R
 
 BASE_ENVIRONMENT = {"HOME": "/home/job", "PATH": PATH, "LANG": "C.UTF-8", "TZ": "UTC"}
 _END_SECONDS = 10
-_LISTENING = "0A"
 
 
 class KeptSandbox:
@@ -32,6 +31,7 @@ class KeptSandbox:
 
     driver: str
     isolation: Isolation
+    confines_services = False
 
     def __init__(
         self,
@@ -42,8 +42,9 @@ class KeptSandbox:
         control: socket.socket,
         process: subprocess.Popen[bytes],
         folder: JobFolder,
-        port_tables: Sequence[int],
+        port_tables: Sequence[int] = (),
         uid: int,
+        base_environment: Mapping[str, str] = BASE_ENVIRONMENT,
     ) -> None:
         self.environment, self.limits, self.limits_enforced = environment, limits, limits_enforced
         self.usage: dict[str, int] = {}
@@ -51,8 +52,9 @@ class KeptSandbox:
         self._port_tables, self.uid = list(port_tables), uid
         self._lock = threading.RLock()
         self._number = 0
+        self._base_environment = dict(base_environment)
         self._seconds_left = limits.wall_seconds
-        self._gone = self._settled = False
+        self._gone = self.is_settled = False
 
     # Carrying out
 
@@ -83,7 +85,7 @@ class KeptSandbox:
         """Start a service, which may execute whatever the environment has. Raises Failed when it cannot be executed."""
         with self._lock:
             null = [os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC) for _stream in range(2)]
-            number = self._launch(argv, env, b"", null, confined=False, announce=True)
+            number = self._launch(argv, env, b"", null, confined=self.confines_services, announce=True)
             told = self._next(time.monotonic() + _END_SECONDS, number) or {"gone": True}
         if told.get("failed") or told.get("gone"):
             raise Failed(
@@ -105,11 +107,11 @@ class KeptSandbox:
     ) -> int:
         """Send the order; the descriptors of the outputs are given away."""
         self._number += 1
-        order = {"argv": list(argv), "env": {**BASE_ENVIRONMENT, **env}, "confined": confined}
+        order = {"argv": list(argv), "env": {**self._base_environment, **env}, "confined": confined}
         payload = wire.sealed(json.dumps(order).encode())
         source = wire.sealed(stdin) if stdin else os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
         try:
-            self._refuse_when_settled()
+            self.refuse_when_settled()
             if not self._gone:
                 message = {"do": "run", "id": self._number, "announce": announce}
                 wire.send(self._control, message, [payload, source, *outputs])
@@ -120,8 +122,8 @@ class KeptSandbox:
                 os.close(fd)
         return self._number
 
-    def _refuse_when_settled(self) -> None:
-        if self._settled:
+    def refuse_when_settled(self) -> None:
+        if self.is_settled:
             raise Failed(
                 "sandbox_settled",
                 _("The sandbox has been settled; nothing can be carried out in it any more."),
@@ -200,12 +202,12 @@ class KeptSandbox:
         return self._folder.paths(pattern)
 
     def write(self, path: str, content: bytes, mode: int) -> None:
-        self._refuse_when_settled()
+        self.refuse_when_settled()
         self._folder.write(path, content, mode)
 
     def remove(self, path: str) -> None:
         """Remove what is there; done by ``rm`` inside, with the job's own rights and no others."""
-        self._refuse_when_settled()
+        self.refuse_when_settled()
         self._folder.writable(path)
         if not self._folder.exists(path):
             return
@@ -226,9 +228,9 @@ class KeptSandbox:
     def settle(self) -> None:
         """Kill everything inside; afterwards only ``read`` and ``paths`` work."""
         with self._lock:
-            if self._settled:
+            if self.is_settled:
                 return
-            self._settled = True
+            self.is_settled = True
             self._order({"do": "end"})
             self._hear_the_end()
             self._control.close()
@@ -276,7 +278,7 @@ class BubblewrapSandbox(KeptSandbox):
         ours, theirs = wire.pair()
         with ours:
             with self._lock, theirs:
-                self._refuse_when_settled()
+                self.refuse_when_settled()
                 order = {"do": "connect", "host": address, "port": port, "seconds": timeout_seconds}
                 self._order(order, [theirs.fileno()])
             ours.settimeout(timeout_seconds + 1)
@@ -290,13 +292,7 @@ class BubblewrapSandbox(KeptSandbox):
 
     def listening_ports(self) -> frozenset[int]:
         """The TCP ports on which something inside listens."""
-        ports: set[int] = set()
-        for fd in self._port_tables:
-            for line in _whole(fd).decode("ascii", "replace").splitlines()[1:]:
-                words = line.split()
-                if len(words) > 3 and words[3] == _LISTENING:
-                    ports.add(int(words[1].rpartition(":")[2], 16))
-        return frozenset(ports)
+        return frozenset(port for fd in self._port_tables for port in ports.listening(_whole(fd)))
 
 
 def _result(ended: dict[str, Any], collector: Collector, seconds: float) -> RunResult:

@@ -1,0 +1,140 @@
+"""What code inside may not do, tried for real; docs/sandbox.md names each of these."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sandboxes import debian, opened, package_at, perl, shell
+
+from keiken.sandbox import drivers, probes, seccomp, selftest, working_driver
+from keiken.sandbox.bubblewrap import BubblewrapDriver
+from keiken.sandbox.session import BubblewrapSandbox
+
+
+@pytest.fixture(scope="module")
+def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BubblewrapSandbox]:
+    with opened(package_at(tmp_path_factory.mktemp("package") / "sample")) as live:
+        yield live
+
+
+PROBES = sorted(probes.programs(host_port=1, host_pid=1))
+
+
+@pytest.mark.parametrize("name", PROBES)
+def test_a_known_escape_is_refused(sandbox: BubblewrapSandbox, name: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        argv = probes.programs(host_port=listener.getsockname()[1], host_pid=os.getpid())[name]
+        ended = sandbox.run(argv, env={}, stdin=b"", timeout_seconds=5)
+    assert (ended.reason, ended.exit_code) == ("exited", probes.REFUSED)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["become_root", "environment", "host_network", "host_processes", "host_secrets", "rights",
+     "virtual_machine_socket", "user_namespace", "other_interfaces", "bpf", "trace", "kernel_keys", "io_uring"],
+)  # fmt: skip
+def test_the_probe_would_notice_where_nothing_confines_it(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The harmless ones, tried on this machine without any sandbox: a probe that cannot fail proves nothing."""
+    import subprocess
+
+    if os.geteuid() != 0:
+        expected = {"host_network", "host_processes", "environment", "rights"}
+        if name not in expected:
+            return
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        argv = probes.programs(host_port=listener.getsockname()[1], host_pid=os.getpid())[name]
+        ended = subprocess.run(argv, env={**os.environ, "KEIKEN_CANARY": "1"}, check=False, timeout=10)
+    assert ended.returncode != probes.REFUSED
+
+
+def test_the_driver_proves_itself_and_is_remembered() -> None:
+    selftest.forget()
+    capability = drivers()["bubblewrap"].probe()
+    assert (capability.working, capability.isolation) == (True, "namespace")
+    assert len(capability.self_test) >= 20
+    assert set(capability.self_test.values()) == {"contained"}
+    assert drivers()["bubblewrap"].probe() is capability
+    assert working_driver().name == "bubblewrap"
+
+
+def test_one_miss_of_the_self_test_disables_the_driver(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A filter that lets everything pass is noticed, and then nothing is run."""
+    import pyseccomp
+
+    def open_program() -> bytes:
+        import tempfile
+
+        with tempfile.TemporaryFile() as file:
+            pyseccomp.SyscallFilter(pyseccomp.ALLOW).export_bpf(file)
+            file.seek(0)
+            return file.read()
+
+    monkeypatch.setattr(seccomp, "program", open_program)
+    selftest.forget()
+    capability = BubblewrapDriver().probe()
+    selftest.forget()
+    assert not capability.working
+    assert capability.self_test["virtual_machine_socket"] == "got through"
+    assert "virtual_machine_socket" in capability.problem or "kernel_keys" in capability.problem
+
+
+def test_the_filter_is_the_same_every_time() -> None:
+    assert seccomp.program() == seccomp.program()
+    assert seccomp.digest().startswith("sha256:")
+    assert len(seccomp.program()) % 8 == 0
+
+
+def test_socket_families_are_limited(sandbox: BubblewrapSandbox) -> None:
+    script = "import socket\nfor f,t,p in [(1,1,0),(2,1,0),(2,2,0),(10,1,0),(16,3,0),(16,3,9),(40,1,0),(17,3,0),(38,5,0),(31,3,0),(2,3,1)]:\n" \
+             " try: socket.socket(f,t,p); print(f,'made')\n except OSError: print(f,'refused')"  # fmt: skip
+    lines = sandbox.run(["python3", "-c", script], env={}, stdin=b"", timeout_seconds=5).stdout.decode().splitlines()
+    assert lines == ["1 made", "2 made", "2 made", "10 made", "16 made", "16 refused", "40 refused", "17 refused",
+                     "38 refused", "31 refused", "2 refused"]  # fmt: skip
+
+
+def test_the_machine_cannot_be_recognized_from_the_process_table(sandbox: BubblewrapSandbox) -> None:
+    seen = shell(sandbox, "cat /proc/1/environ /proc/1/cmdline /proc/*/environ /proc/cmdline 2>/dev/null").stdout
+    assert str(Path.cwd()).encode() not in seen
+    assert b"KEIKEN" not in seen
+    assert b"--args" in seen
+    assert shell(sandbox, "cat /proc/self/cgroup").stdout.count(b"keiken") == 0
+    assert shell(sandbox, "cat /proc/sys/kernel/hostname").stdout == b"sandbox\n"
+
+
+def test_another_process_cannot_be_looked_into_while_it_enters(sandbox: BubblewrapSandbox) -> None:
+    """A child of the launcher is for a moment in the sandbox with the launcher's memory and files."""
+    watch = (
+        "my $end = time + 2; my $seen = 0; while (time < $end) { opendir(my $d,'/proc'); for my $p (grep {/^\\d+$/} readdir $d) {"
+        ' next if $p == $$; if (open(my $m,\'<\',"/proc/$p/mem") && -l "/proc/$p/exe" && readlink("/proc/$p/exe") =~ /python/)'
+        " { $seen++ } } } open(my $o,'>','/job/work/seen'); print $o $seen"
+    )
+    sandbox.start(["perl", "-e", watch], env={})
+    for _turn in range(100):
+        shell(sandbox, "true")
+    import time
+
+    deadline = time.monotonic() + 4
+    while not sandbox.read("work/seen").content and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert sandbox.read("work/seen").content == b"0"
+
+
+def test_no_file_inside_gives_other_rights(sandbox: BubblewrapSandbox) -> None:
+    found = perl(sandbox, "exec 'perl','-MFile::Find','-e','find({no_chdir=>1,wanted=>sub{ my @s=lstat; print \"$_\\n\" if @s && -f _ && ($s[2] & 06000)}},\"/usr\",\"/etc\",\"/var\")'")  # fmt: skip
+    assert (found.exit_code, found.stdout) == (0, b"") or debian().name == "local"
+
+
+def test_times_and_names_of_the_machine_cannot_be_set(sandbox: BubblewrapSandbox) -> None:
+    script = (
+        "import ctypes, time\nc=ctypes.CDLL(None,use_errno=True)\n"
+        "for f,a in [('sethostname',(b'x',1)),('settimeofday',((ctypes.c_long*2)(0,0),None)),('swapoff',(b'/x',)),"
+        "('chroot',(b'/tmp',)),('umount2',(b'/tmp',2)),('reboot',(0,)),('setns',(0,0)),('personality',(0x0040000,))]:\n"
+        " print(f, getattr(c,f)(*a))"
+    )
+    lines = sandbox.run(["python3", "-c", script], env={}, stdin=b"", timeout_seconds=5).stdout.decode().splitlines()
+    assert lines == [f"{name} -1" for name in (
+        "sethostname", "settimeofday", "swapoff", "chroot", "umount2", "reboot", "setns", "personality")]  # fmt: skip
