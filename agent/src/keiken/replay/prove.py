@@ -2,22 +2,62 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from keiken.errors import SandboxUnavailable
 from keiken.i18n import _
 from keiken.package import Package
 from keiken.package.manifest import Scenario
-from keiken.replay.engine import Progress, Replay, replay
+from keiken.replay.actions.base import POLICY_CODES
+from keiken.replay.engine import replay
 from keiken.replay.report import Report, ScenarioVerdict, Verdict
+from keiken.replay.request import Progress, Replay
 from keiken.sandbox.protocol import Driver, Environment, Limits, Sandbox
 
 LIMIT_CODES = {"timeout", "out_of_memory", "output_limit"}
-VIOLATION_CODES = {"command_not_permitted", "write_not_permitted", "permission_missing"}
-REFUSAL_CODES = {"condition_unmet", "parameter_invalid", "parameter_missing", "parameter_unknown", "secret_missing"}
+VIOLATION_CODES = POLICY_CODES | {"permission_missing"}
+REFUSAL_CODES = {
+    "condition_unmet",
+    "parameter_invalid",
+    "parameter_missing",
+    "parameter_unknown",
+    "secret_missing",
+    "secret_unknown",
+    "secret_too_short",
+    "secret_invalid",
+}
 """Refusals a scenario may promise. That there is no sandbox, say, proves nothing about an experience."""
+WALL_FACTOR = 2
+"""The wall time of everything, as a multiple of the time that commands may take together."""
 
 
 def _silent(_what: str, _record: object) -> None:
     """No progress is wanted."""
+
+
+class _Sandboxes:
+    """Opens sandboxes for one scenario, and remembers whether it did and what stood in the way."""
+
+    def __init__(self, package: Package, driver: Driver, environment: Environment, limits: Limits) -> None:
+        self._package, self._driver, self._environment, self._limits = package, driver, environment, limits
+        self.was_opened = False
+        self.trouble: SandboxUnavailable | None = None
+
+    def open(self) -> Sandbox:
+        permissions = self._package.manifest.permissions
+        try:
+            sandbox = self._driver.open(
+                environment=self._environment,
+                package=self._package.folder,
+                commands=permissions.commands,
+                network=permissions.network,
+                limits=self._limits,
+            )
+        except SandboxUnavailable as error:
+            self.trouble = error
+            raise
+        self.was_opened = True
+        return sandbox
 
 
 def prove(
@@ -30,49 +70,44 @@ def prove(
     on_event: Progress = _silent,
 ) -> ScenarioVerdict:
     """The verdict of one scenario in one environment. Raises SandboxUnavailable; that is nobody's verdict."""
-    opened: list[Sandbox] = []
-    trouble: list[SandboxUnavailable] = []
-
-    def open_sandbox() -> Sandbox:
-        try:
-            sandbox = driver.open(
-                environment=environment,
-                package=package.folder,
-                commands=package.manifest.permissions.commands,
-                network=package.manifest.permissions.network,
-                limits=limits or Limits(),
-            )
-        except SandboxUnavailable as error:
-            trouble.append(error)
-            raise
-        opened.append(sandbox)
-        return sandbox
-
+    limits = limits or Limits()
+    sandboxes = _Sandboxes(package, driver, environment, limits)
     job = Replay(
         package=package,
-        executor=open_sandbox,
+        executor=sandboxes.open,
         facts={**environment.facts, **scenario.facts},
         scenario=scenario,
         on_event=on_event,
+        wall_seconds=limits.wall_seconds * WALL_FACTOR,
     )
+    report = _replayed(job, sandboxes)
+    verdict, reason = judge(scenario, report, was_opened=sandboxes.was_opened)
+    caught = None
+    if verdict == "passed" and scenario.outcome == "succeeded":
+        hollow = _replayed(replace(job, is_hollow=True, on_event=_silent), sandboxes)
+        verdict, reason, caught = judge_hollow(hollow)
+    return ScenarioVerdict(scenario=scenario.name, verdict=verdict, reason=reason, report=report, hollow_caught=caught)
+
+
+def _replayed(job: Replay, sandboxes: _Sandboxes) -> Report:
     report = replay(job)
-    if trouble:
-        raise trouble[0]
-    verdict, reason = judge(scenario, report, was_opened=bool(opened))
-    if verdict != "passed" or scenario.outcome != "succeeded":
-        return ScenarioVerdict(scenario=scenario.name, verdict=verdict, reason=reason, report=report)
-    hollow = replay(Replay(package=package, executor=open_sandbox, facts=job.facts, scenario=scenario, is_hollow=True))
-    if trouble:
-        raise trouble[0]
+    if sandboxes.trouble is not None:
+        raise sandboxes.trouble
+    return report
+
+
+def judge_hollow(hollow: Report) -> tuple[Verdict, str, bool | None]:
+    """Verdict, reason and whether the checks saw through a run in which no step was carried out.
+
+    Only a check that is false counts as seeing through: a service that did not start the second time proves nothing.
+    """
     if hollow.outcome == "succeeded":
-        verdict, reason = "vacuous", _("Its checks hold although no step was carried out, so they prove nothing.")
-    return ScenarioVerdict(
-        scenario=scenario.name,
-        verdict=verdict,
-        reason=reason,
-        report=report,
-        hollow_caught=hollow.outcome != "succeeded",
-    )
+        reason = _("Its checks hold although no step was carried out, so they prove nothing.")
+        return "vacuous", reason, False
+    if hollow.outcome == "diverged":
+        return "passed", _("All steps and checks held, and without the steps they did not."), True
+    reason = _("Whether its checks can fail could not be found out: {reason}").format(reason=hollow.reason)
+    return "error", reason, None
 
 
 def judge(scenario: Scenario, report: Report, *, was_opened: bool) -> tuple[Verdict, str]:
@@ -82,7 +117,7 @@ def judge(scenario: Scenario, report: Report, *, was_opened: bool) -> tuple[Verd
     if report.code == "network_not_available":
         return "inconclusive", report.reason
     if scenario.outcome == "refused":
-        return _judge_refusal(report, was_opened)
+        return _judge_refusal(scenario, report, was_opened)
     if report.outcome == "refused":
         unmet: Verdict = "precondition_unmet" if report.code == "condition_unmet" else "failed"
         return ("policy_violation" if report.code in VIOLATION_CODES else unmet), report.reason
@@ -99,12 +134,20 @@ def judge(scenario: Scenario, report: Report, *, was_opened: bool) -> tuple[Verd
     return "passed", _("All steps and checks held.")
 
 
-def _judge_refusal(report: Report, was_opened: bool) -> tuple[Verdict, str]:
+def _judge_refusal(scenario: Scenario, report: Report, was_opened: bool) -> tuple[Verdict, str]:
+    if report.code == "condition_unmet" and scenario.facts and not _is_about(report, set(scenario.facts)):
+        # The facts that the scenario pretends are not what it was refused for.
+        return "precondition_unmet", report.reason
     if report.outcome == "refused" and not was_opened and report.code in REFUSAL_CODES:
         return "passed", _("Refused before its first step, as it must: {reason}").format(reason=report.reason)
     return "failed", _("It should have been refused before its first step, but it {did}. {reason}").format(
         did=report.outcome, reason=report.reason
     )
+
+
+def _is_about(report: Report, keys: set[str]) -> bool:
+    unmet = {record.condition.split(" ")[0] for record in report.conditions if record.status != "holds"}
+    return bool(unmet & keys)
 
 
 def _judge_divergence(scenario: Scenario, report: Report) -> tuple[Verdict, str]:

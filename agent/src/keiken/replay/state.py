@@ -9,7 +9,6 @@ from keiken.i18n import _
 from keiken.sandbox.protocol import Sandbox
 
 FILES_LIMIT = 2_000
-HASHED_BYTES = 1 << 20
 
 
 class JobState:
@@ -36,6 +35,26 @@ class JobState:
         return {"open": number in self._sandbox.listening_ports()}
 
 
+class LaterState:
+    """The state of a job whose sandbox is opened later, or never."""
+
+    opened: JobState | None = None
+
+    def file(self, path: str) -> dict[str, Any]:
+        return self._state(f"file('{path}')").file(path)
+
+    def files(self, pattern: str) -> list[str]:
+        return self._state(f"files('{pattern}')").files(pattern)
+
+    def port(self, number: int) -> dict[str, Any]:
+        return self._state(f"port({number})").port(number)
+
+    def _state(self, asked: str) -> JobState:
+        if self.opened is None:
+            raise ValueError(_("{asked} is only known while it runs").format(asked=asked))
+        return self.opened
+
+
 def inside(path: str) -> str:
     """The path relative to the job folder. Raises ValueError for one that leads out of it.
 
@@ -56,7 +75,7 @@ def listing(sandbox: Sandbox) -> Listing:
     for path in sandbox.paths("work/**")[:FILES_LIMIT]:
         state = sandbox.read(path)
         content = state.content
-        digest = hashlib.sha256(content).hexdigest() if content is not None and len(content) <= HASHED_BYTES else ""
+        digest = hashlib.sha256(content).hexdigest() if content is not None else ""
         found[path] = (state.size, state.mode, digest)
     return found
 

@@ -17,13 +17,14 @@ class Ask:
 
     def perform(self, step: Step, job: Job) -> ActionResult:
         answer = job.answer(step, job.fill(step.ask or ""))
-        problem = None
-        if answer is None:
-            message = _("step '{step}' asks a question, and there is nobody to answer it.").format(step=step.id)
-            problem = KeikenError(
-                "answer_missing", message, _("Answer it with --answer {step}=yes.").format(step=step.id)
-            )
-        return ActionResult(result={"answer": bool(answer)}, problem=problem)
+        if answer is not None:
+            return ActionResult(result={"answer": answer, "error": ""})
+        problem = KeikenError(
+            "answer_missing",
+            _("Step '{step}' asks a question, and there is nobody to answer it.").format(step=step.id),
+            _("Answer it with --answer {step}=yes.").format(step=step.id),
+        )
+        return ActionResult(result={"answer": False, "error": problem.code}, problem=problem)
 
     def hollow(self, step: Step) -> Mapping[str, Any]:
-        return {"answer": True}
+        return {"answer": True, "error": ""}

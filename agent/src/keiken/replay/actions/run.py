@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from keiken.package.manifest import Step
-from keiken.replay.actions.base import HOLLOW_PROCESS, ActionResult, Job, of_process
+from keiken.replay.actions.base import HOLLOW_PROCESS, ActionResult, Job, of_process, refused
+from keiken.replay.template import fill_words
 
 
 class Run:
@@ -15,11 +16,14 @@ class Run:
         return shlex.join(fill(word) for word in step.run or [])
 
     def perform(self, step: Step, job: Job) -> ActionResult:
+        argv = fill_words(step.run or [], job.fill)
+        if not job.may_run(argv[0]):
+            return refused("command_not_permitted", step, argv[0])
         ran = job.sandbox.run(
-            [job.fill(word) for word in step.run or []],
+            argv,
             env={name: job.fill(value) for name, value in step.env.items()},
             stdin=job.fill(step.stdin or "").encode(),
-            timeout_seconds=step.timeout_seconds,
+            timeout_seconds=min(step.timeout_seconds, job.seconds_left),
         )
         return of_process(step, ran)
 

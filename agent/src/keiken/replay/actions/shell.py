@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -11,15 +12,15 @@ from keiken.replay.actions.base import HOLLOW_PROCESS, ActionResult, Job, of_pro
 
 class Shell:
     def describe(self, step: Step, fill: Callable[[str], str]) -> str:
-        variables = "".join(f"{name}={fill(value)!r} " for name, value in step.env.items())
-        return f"{variables}sh -c {step.shell!r}"
+        variables = "".join(f"{name}={shlex.quote(fill(value))} " for name, value in step.env.items())
+        return f"{variables}sh -c {shlex.quote(step.shell or '')}"
 
     def perform(self, step: Step, job: Job) -> ActionResult:
         ran = job.sandbox.run(
             ["sh", "-c", step.shell or ""],
             env={name: job.fill(value) for name, value in step.env.items()},
             stdin=job.fill(step.stdin or "").encode(),
-            timeout_seconds=step.timeout_seconds,
+            timeout_seconds=min(step.timeout_seconds, job.seconds_left),
         )
         return of_process(step, ran)
 

@@ -1,0 +1,156 @@
+"""One step: its precondition, its action, its postconditions, its outputs, and what must hold after every step."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from keiken.checks import CheckError
+from keiken.errors import Diverged, Failed, KeikenError
+from keiken.i18n import _
+from keiken.package.manifest import Step
+from keiken.replay.actions import ACTIONS, ActionResult, Job
+from keiken.replay.actions.base import POLICY_CODES
+from keiken.replay.checking import Checker, check_failed, mentions
+from keiken.replay.clock import Clock
+from keiken.replay.permissions import Allowance
+from keiken.replay.report import CheckRecord, StepRecord
+from keiken.replay.request import Replay
+from keiken.replay.state import Listing, changes, listing
+from keiken.sandbox.protocol import Sandbox
+
+IMPLIED = {"run": "result.exit_code == 0", "shell": "result.exit_code == 0", "ask": "result.answer"}
+"""Expected of an action unless the step's checks speak of that field themselves."""
+Emit = Callable[[str, StepRecord], None]
+
+
+class Stepper:
+    """Carries steps out in one sandbox."""
+
+    def __init__(self, job: Replay, sandbox: Sandbox, checker: Checker, clock: Clock, emit: Emit) -> None:
+        self._job, self._sandbox, self._checker, self._clock, self._emit = job, sandbox, checker, clock, emit
+        self._allowance = Allowance(job.package.manifest.permissions)
+
+    def run(self, step: Step, record: StepRecord) -> None:
+        """Raises Diverged or Failed; the record then says where and why."""
+        self._emit("started", record)
+        try:
+            self._clock.check()
+            if step.when is not None:
+                check = self._checker.check("when", step.when, {})
+                record.checks.append(check)
+                if not check.holds:
+                    record.status = "skipped"
+                    return
+            self._run_unless_skipped(step, record)
+            record.status = "succeeded"
+        except (Diverged, CheckError) as error:
+            record.status, record.reason = "diverged", error.message
+            raise
+        except Failed as error:
+            record.status, record.reason = "failed", error.message
+            raise
+        finally:
+            self._emit("ended", record)
+
+    def _run_unless_skipped(self, step: Step, record: StepRecord) -> None:
+        where = _("step '{step}'").format(step=step.id)
+        self._checker.hold("requires", where, step.requires, {}, record.checks)
+        before = self._listing()
+        try:
+            result = self._attempts(step, record)
+        finally:
+            record.changed = changes(before, self._listing())
+        outputs = {name: self._output(name, text, result) for name, text in step.outputs.items()}
+        record.outputs = outputs
+        self._checker.keep(step, outputs)
+        self._checker.hold("invariant", where, self._job.package.manifest.invariants, result, record.checks)
+
+    def _listing(self) -> Listing:
+        return {} if self._job.is_hollow else listing(self._sandbox)
+
+    def _attempts(self, step: Step, record: StepRecord) -> Mapping[str, Any]:
+        """The result of the first attempt that does what it should. Only a step that declares ``retry`` has several."""
+        attempts = step.retry.attempts if step.retry and not self._job.is_hollow else 1
+        earlier: list[str] = []
+        for attempt in range(1, attempts + 1):
+            record.attempts = attempt
+            result = self._perform(step, record)
+            trouble = self._trouble(step, result, record)
+            if trouble is None:
+                record.reason = "; ".join(earlier)
+                return result.result
+            if attempt == attempts or trouble.code in POLICY_CODES:
+                raise trouble
+            earlier.append(_("attempt {n}: {why}").format(n=attempt, why=trouble.message))
+            assert step.retry is not None
+            self._clock.sleep(step.retry.delay_seconds)
+        raise AssertionError("there is at least one attempt")
+
+    def _perform(self, step: Step, record: StepRecord) -> ActionResult:
+        action = ACTIONS[step.action]
+        if self._job.is_hollow:
+            return ActionResult(result=action.hollow(step))
+        fill = self._checker.filler(step.id)
+        record.command = action.describe(step, fill)
+        started = time.monotonic()
+        job = Job(
+            sandbox=self._sandbox,
+            fill=fill,
+            answer=self._answer,
+            seconds_left=self._clock.seconds_left,
+            may_run=self._allowance.may_run,
+            may_write=self._allowance.may_write,
+            may_connect=self._allowance.may_connect,
+        )
+        result = action.perform(step, job).without_ends(self._checker.mask.margin)
+        if step.action == "ask":
+            self._clock.extend(time.monotonic() - started)
+        record.duration_seconds = round(record.duration_seconds + time.monotonic() - started, 4)
+        record.exit_code, record.stdout, record.stderr = result.exit_code, result.stdout, result.stderr
+        return result
+
+    def _answer(self, step: Step, question: str) -> bool | None:
+        if self._job.scenario is not None:
+            return self._job.scenario.answers.get(step.id)
+        return self._job.answer(step, question)
+
+    def _trouble(self, step: Step, result: ActionResult, record: StepRecord) -> Diverged | Failed | None:
+        """Why this attempt is not what the step should be. Its checks take the place of those of earlier attempts."""
+        problem = result.problem
+        is_judged_by_checks = mentions(step.expect, "error")
+        if problem is not None and (problem.code in POLICY_CODES or not is_judged_by_checks):
+            kind = Diverged if problem.code == "answer_missing" else Failed
+            return kind(problem.code, problem.message, problem.advice)
+        checks = [self._checked(expression, result) for expression in self._expectations(step, problem)]
+        record.checks = [check for check in record.checks if check.kind != "expect"] + checks
+        failing = next((check for check in checks if not check.holds), None)
+        if failing is None:
+            return None
+        if step.action == "ask" and failing.expression == IMPLIED["ask"]:
+            return Diverged(
+                "declined",
+                _("Step '{step}' was declined: {question}").format(step=step.id, question=step.ask),
+                _("Nothing later was carried out; replay again when the answer can be yes."),
+            )
+        return check_failed(_("step '{step}'").format(step=step.id), failing)
+
+    def _checked(self, expression: str, result: ActionResult) -> CheckRecord:
+        self._clock.check()
+        return self._checker.check("expect", expression, result.result)
+
+    def _expectations(self, step: Step, problem: KeikenError | None) -> list[str]:
+        implied = IMPLIED.get(step.action)
+        if (
+            implied is None
+            or problem is not None
+            or mentions(step.expect, implied.split(" ")[0].removeprefix("result."))
+        ):
+            return step.expect
+        return [implied, *step.expect]
+
+    def _output(self, name: str, expression: str, result: Mapping[str, Any]) -> Any:
+        if self._job.is_hollow:
+            return self._checker.value_or_null(expression, result)
+        return self._checker.value("output", name, expression, result)
