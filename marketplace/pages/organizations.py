@@ -184,7 +184,7 @@ def licenses(request: HttpRequest, slug: str) -> HttpResponse:
     actor = acting(request)
     organization = organization_for(actor, slug)
     if request.method == "POST":
-        revoke_grant(actor=actor, grant_id=request.POST.get("grant", ""), reason=request.POST.get("reason", "").strip())
+        revoke_grant(actor=actor, grant_id=request.POST.get("grant", ""), reason=_line(request.POST.get("reason", "")))
         messages.success(request, _("The license is revoked. Downloads are refused from the next request on."))
         return redirect("organization_licenses", slug)
     context = {
@@ -233,6 +233,11 @@ def _frame(actor: Actor, organization: Organization, tab: str) -> dict[str, Any]
         "tab": tab,
         "administers": "admin" in actor.scopes and actor.acts_for(organization.id),
     }
+
+
+def _line(text: str) -> str:
+    """One line without the control characters that a form can smuggle in."""
+    return " ".join("".join(sign if sign.isprintable() else " " for sign in text).split())
 
 
 def _number(text: str | None) -> int:

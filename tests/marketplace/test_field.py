@@ -159,6 +159,25 @@ def test_a_rating_follows_a_reported_replay_and_can_be_changed(market: Market, b
     assert detail["rating"] == {"mean": 3.0, "count": 1}
 
 
+@pytest.mark.django_db(transaction=True)
+def test_rated_twice_at_once_there_is_one_rating(market: Market, buyer: dict[str, str]) -> None:
+    report, statuses = report_of(market.public), []
+    send(buyer, report)
+
+    def run(stars: int) -> None:
+        try:
+            statuses.append(rate(buyer, stars=stars, replay_id=report["replay_id"]).status_code)
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=run, args=[stars]) for stars in (1, 2, 3, 4)]
+    [thread.start() for thread in threads]
+    [thread.join() for thread in threads]
+    assert sorted(statuses) == [200, 200, 200, 201]
+    assert Rating.objects.count() == 1
+    assert len(audit("rating.create")) == 1
+
+
 def test_each_version_line_is_rated_by_itself(market: Market, buyer: dict[str, str]) -> None:
     second = publish(market.acme, version="2.0.0")
     for version in (market.public, second):
