@@ -1,7 +1,7 @@
 """Packages that were pulled: bytes and signed statements in the cache, and what this login knows of them.
 
-``cache_dir()/packages/<digest>/package.tar.gz`` and ``attestations-<digest>.json`` are named by their content, so parties
-that share a cache never change each other's. What was pulled from where, and with which digests, stands in
+``cache_dir()/packages/<digest>/package.tar.gz`` and ``attestations-<digest>.json`` are named by their content, so that
+parties that share a cache never change each other's. What was pulled from where, and with which digests, stands in
 ``config_dir()/pulled/<server>/ORG/NAME/VERSION.json``: a changed byte in the cache is seen, and one party's license is
 not another's.
 """
@@ -62,9 +62,12 @@ class Pulled:
         return self.folder / f"attestations-{self.attestations_digest.removeprefix('sha256:')[:16]}.json"
 
 
-def pull(client: Client, reference: Reference, *, fresh: bool = False) -> Pulled:
+def pull(
+    client: Client, reference: Reference, *, keys: Iterable[PublicKey], fresh: bool = False
+) -> tuple[Pulled, list[Claim]]:
     """Fetch a version with its signed statements, or make sure that what is here is it and may still be used.
 
+    Nothing counts as pulled unless every statement was signed with one of ``keys`` and is about these bytes.
     Raises ServerRefusal (``license_required``, ``not_found``, …), ServerTrouble, PackageError, TrustError.
     """
     version = client.version(reference)
@@ -74,7 +77,10 @@ def pull(client: Client, reference: Reference, *, fresh: bool = False) -> Pulled
     is_known = not fresh and archive.is_file() and digest_of(archive.read_bytes()) == version.digest
     downloaded = client.download(exact, archive, digest=version.digest, is_known=is_known)
     _check_content(archive, exact)
-    statements = _statements_json(client.attestations(exact))
+    attestations = client.attestations(exact)
+    envelopes = [item.envelope for item in attestations.attestations]
+    claims = claims_of(envelopes, exact, version.digest, keys) if envelopes else []
+    statements = _statements_json(attestations)
     pulled = Pulled(
         server=client.server,
         organization=exact.organization,
@@ -87,7 +93,7 @@ def pull(client: Client, reference: Reference, *, fresh: bool = False) -> Pulled
     )
     write_private(pulled.attestations, json.loads(statements))
     write_private(_note(pulled.server, exact), asdict(pulled))
-    return pulled
+    return pulled, claims
 
 
 def _check_announced(version: Version, reference: Reference) -> None:
@@ -187,7 +193,8 @@ def verified_claims(pulled: Pulled, keys: Iterable[PublicKey]) -> list[Claim]:
             ),
         )
     content = _kept(pulled.attestations)
-    claims = claims_of(_envelopes(pulled, content), pulled.reference, pulled.digest, keys)
+    envelopes = _envelopes(pulled, content)
+    claims = claims_of(envelopes, pulled.reference, pulled.digest, keys) if envelopes else []
     if digest_of(content) != pulled.attestations_digest:
         raise _damaged(pulled)
     return claims

@@ -1,0 +1,200 @@
+"""``keiken replay``: do a proven procedure again, where its conditions hold and within its permissions."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+import click
+
+from keiken.cli import replay_inputs as inputs
+from keiken.cli.command import Command, pass_terminal
+from keiken.cli.replay_place import Place, in_sandbox
+from keiken.cli.replay_shown import Progress, show_plan, shown
+from keiken.cli.replay_target import Target, target_named
+from keiken.cli.replay_work import WorkFiles, check_destination
+from keiken.cli.report import submit
+from keiken.cli.terminal import Terminal, Working
+from keiken.client.saved_reports import save
+from keiken.conditions import match, parse
+from keiken.errors import KeikenError, Refused
+from keiken.i18n import _
+from keiken.replay import OUTCOME_EXIT_CODES, Replay, Report, replay
+from keiken.replay.engine import REPLAYER
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """The command line, as given."""
+
+    target: str
+    values: tuple[str, ...]
+    environment: str
+    on: Literal["sandbox", "host"]
+    yes: bool
+    given_answers: tuple[str, ...]
+    secret_names: tuple[str, ...]
+    files: tuple[str, ...]
+    work_in: Path | None
+    work_out: Path | None
+    undo_on_divergence: bool
+    undo: bool
+    allow_unverified: bool
+    extra: Path | None
+    submit_report: bool
+
+
+@click.command("replay", cls=Command, help=_("Replay a pulled experience, or a package folder, and write a report."))
+@click.argument("target", metavar="ORG/NAME[@VERSION]|DIR")
+@click.option("-p", "--parameter", "values", multiple=True, metavar="NAME=VALUE", help=_("A parameter (repeatable)."))
+@click.option("--environment", default="local", show_default=True, metavar="NAME", help=_("The sandbox's root."))
+@click.option(
+    "--on",
+    type=click.Choice(["sandbox", "host"]),
+    default="sandbox",
+    show_default=True,
+    help=_("'host' changes this machine itself: the plan is shown first and must be confirmed."),
+)
+@click.option("--yes", is_flag=True, help=_("Confirm beforehand what --on host would ask."))
+@click.option("--answer", "given_answers", multiple=True, metavar="STEP=yes", help=_("Answer a step's question."))
+@click.option(
+    "--secret",
+    "secret_names",
+    multiple=True,
+    metavar="NAME",
+    help=_("Ask for this secret, although KEIKEN_SECRET_<NAME> may be set. Values are never given as arguments."),
+)
+@click.option("--file", "files", multiple=True, metavar="work/PATH=FILE", help=_("Put a file there beforehand."))
+@click.option("--work-in", type=click.Path(path_type=Path), metavar="DIR", help=_("Put all files of DIR below work/."))
+@click.option(
+    "--work-out", type=click.Path(path_type=Path), metavar="DIR", help=_("Copy the work folder's files there.")
+)
+@click.option("--undo-on-divergence", is_flag=True, help=_("Put things back when a check fails."))
+@click.option("--undo", is_flag=True, help=_("Run the undo steps instead, on what --work-in brings."))
+@click.option("--allow-unverified", is_flag=True, help=_("Also replay what no signed statement says has passed."))
+@click.option("--extra", type=click.Path(path_type=Path, dir_okay=False), help=_("A keiken-facts.yaml of your own."))
+@click.option("--report", "submit_report", is_flag=True, help=_("Send the report at once."))
+@pass_terminal
+def command(terminal: Terminal, /, **given: Any) -> int:
+    options = Options(**given)
+    check_destination(options.work_out)
+    with target_named(terminal, options.target, allow_unverified=options.allow_unverified) as target:
+        work = WorkFiles(wanted=options.work_out is not None)
+        plan: dict[str, Any] = {}
+        report = _report(terminal, options, target, work, plan)
+        return _conclude(terminal, options, target, work, report, plan)
+
+
+def _report(terminal: Terminal, options: Options, target: Target, work: WorkFiles, plan: dict[str, Any]) -> Report:
+    """The report of the replay, or of why there was none: nothing was touched then. Fills ``plan`` on the host."""
+    manifest = target.package.manifest
+    values = inputs.parameters(manifest, options.values)
+    given_answers = inputs.answers(manifest, options.given_answers)
+    files = inputs.input_files(options.files, options.work_in)
+    try:
+        place = _place(terminal, options, target)
+        if options.on == "host" and match(parse(manifest.conditions), place.facts).holds:
+            plan |= show_plan(terminal, target.package, values, place.facts)
+            _require_consent(terminal, options)
+    except Refused as refusal:
+        return _ended(target, "refused", refusal)
+    secrets = inputs.secrets(terminal, manifest, options.secret_names)
+    with terminal.working(_("replaying {name}").format(name=manifest.name)) as working:
+        progress = Progress(working, len(manifest.undo if options.undo else manifest.steps))
+        job = Replay(
+            package=target.package,
+            executor=place.open,
+            facts=place.facts,
+            parameters=values,
+            secrets=secrets,
+            answer=inputs.answerer(terminal, working, given_answers),
+            files=files,
+            reference=target.reference,
+            undo="only" if options.undo else "on_divergence" if options.undo_on_divergence else "never",
+            on_event=progress,
+            collect=work.collect,
+            limits_enforced=place.limits_enforced,
+        )
+        return _replayed(job, target, progress, working)
+
+
+def _replayed(job: Replay, target: Target, progress: Progress, working: Working) -> Report:
+    """A replay that a person interrupts leaves a report too."""
+    try:
+        return replay(job)
+    except KeyboardInterrupt:
+        working.update(_("interrupted"))
+        trouble = KeikenError("interrupted", _("It was interrupted."), _("Look at what its steps did before."))
+        report = _ended(target, "error", trouble)
+        done = {record.id: record.status for record in progress.records}
+        for record in report.steps:
+            record.status = done.get(record.id, "not_run")
+        return report
+
+
+def _place(terminal: Terminal, options: Options, target: Target) -> Place:
+    if options.on == "host":
+        from keiken.cli.replay_host import on_host
+
+        return on_host(terminal, target.package, options.extra)
+    return in_sandbox(terminal, target.package, options.environment, options.extra)
+
+
+def _require_consent(terminal: Terminal, options: Options) -> None:
+    if options.yes:
+        return
+    answer = terminal.confirm(_("Do this on this machine?"))
+    if answer is None:
+        raise Refused(
+            "confirmation_missing",
+            _("It would change this machine itself, and there is nobody to ask."),
+            _("Look at the plan, then run it again with --yes."),
+        )
+    if not answer:
+        raise Refused("confirmation_declined", _("You said no."), _("Nothing was touched."))
+
+
+def _ended(target: Target, outcome: Literal["refused", "error"], why: KeikenError) -> Report:
+    """A report of something that did not come to its end in the replayer itself."""
+    manifest = target.package.manifest
+    return Report(
+        replay_id=str(uuid.uuid4()),
+        experience=target.reference or manifest.name,
+        version=manifest.version,
+        digest=target.package.digest,
+        outcome=outcome,
+        code=why.code,
+        reason=why.message,
+        advice=why.advice,
+        steps=[{"id": step.id, "title": step.title or "", "action": step.action} for step in manifest.steps],
+        started_at=datetime.now(UTC),
+        replayer=REPLAYER,
+    )
+
+
+def _conclude(
+    terminal: Terminal, options: Options, target: Target, work: WorkFiles, report: Report, plan: dict[str, Any]
+) -> int:
+    """Save, copy out, send, answer; a trouble with one of these does not hide the outcome."""
+    document: dict[str, Any] = report.model_dump(mode="json")
+    lines = shown(report)
+    code = OUTCOME_EXIT_CODES[report.outcome]
+    document["report_file"] = str(save(report))
+    lines.append(_("Report: {path}").format(path=document["report_file"]))
+    document |= {"proven_in": list(target.proven_in), "plan": plan or None, "work_out": [], "submitted": None}
+    if report.outcome == "succeeded" and options.work_out is not None:
+        document["work_out"] = work.write(options.work_out)
+        lines.append(_("{n} files are in {folder}").format(n=len(document["work_out"]), folder=options.work_out))
+    if options.submit_report:
+        try:
+            document["submitted"] = submit(terminal, report)
+            lines.append(_("The report was sent."))
+        except KeikenError as error:
+            document["submitted"] = {"error": error.as_dict()}
+            lines += [error.message, error.advice]
+            code = code or error.exit_code
+    terminal.answer(document, *lines)
+    return code
