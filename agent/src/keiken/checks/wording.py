@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from keiken.checks.functions import TEXT_LIMIT_BYTES
 from keiken.i18n import _
 
 _PYTHON = re.compile(
@@ -48,19 +49,36 @@ def _wrong_arguments(name: str) -> str:
 def _missing(name: str, answers: Answers) -> str:
     """A file that is not there has no text; saying so helps more than the name of the missing field."""
     if name in _CONTENT:
-        for (what, argument), answer in answers.items():
+        # The file asked for last is the one that stopped it.
+        for (what, argument), answer in reversed(list(answers.items())):
             state = answer.get("value")
-            if what == "file" and isinstance(state, Mapping):
-                path = str(argument).strip("'\"")
-                if not state.get("exists"):
-                    return _("the file {path} does not exist").format(path=path)
-                if state.get("kind") != "file":
-                    return _("{path} is no plain file").format(path=path)
-                if "bytes" not in state or name in ("text", "lines", "json"):
-                    return _("{path} has no '{field}': it is too large, or not of that form").format(
-                        path=path, field=name
-                    )
+            if what == "file" and isinstance(state, Mapping) and (why := _why_without(name, state)):
+                return why.format(path=str(argument).strip("'\""), field=name)
     return _("there is no '{name}'").format(name=name)
+
+
+def _why_without(field: str, state: Mapping[str, Any]) -> str:
+    """Why a file does not have this part of its content; empty when it does."""
+    content = state.get("bytes")
+    if not state.get("exists"):
+        return _("the file {path} does not exist")
+    if state.get("kind") != "file":
+        return _("{path} is no plain file")
+    if field == "sha256":
+        return "" if "sha256" in state else _("{path} is too large to be read")
+    if content is None or len(content) > TEXT_LIMIT_BYTES:
+        return _("{path} is too large to be read")
+    if field != "bytes" and not _is_text(content):
+        return _("{path} is not UTF-8 text")
+    return _("{path} is not JSON") if field == "json" else ""
+
+
+def _is_text(content: bytes) -> bool:
+    try:
+        content.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def shown(value: Any) -> str:
