@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -89,8 +90,12 @@ def test_the_filter_is_the_same_every_time() -> None:
 
 
 def test_socket_families_are_limited(sandbox: BubblewrapSandbox) -> None:
-    script = "import socket\nfor f,t,p in [(1,1,0),(2,1,0),(2,2,0),(10,1,0),(16,3,0),(16,3,9),(40,1,0),(17,3,0),(38,5,0),(31,3,0),(2,3,1)]:\n" \
-             " try: socket.socket(f,t,p); print(f,'made')\n except OSError: print(f,'refused')"  # fmt: skip
+    kinds = [(1, 1, 0), (2, 1, 0), (2, 2, 0), (10, 1, 0), (16, 3, 0), (16, 3, 9), (40, 1, 0), (17, 3, 0), (38, 5, 0)]
+    kinds += [(31, 3, 0), (2, 3, 1)]
+    script = (
+        f"import socket\nfor f,t,p in {kinds}:\n"
+        " try: socket.socket(f,t,p); print(f,'made')\n except OSError: print(f,'refused')"
+    )
     lines = sandbox.run(["python3", "-c", script], env={}, stdin=b"", timeout_seconds=5).stdout.decode().splitlines()
     assert lines == ["1 made", "2 made", "2 made", "10 made", "16 made", "16 refused", "40 refused", "17 refused",
                      "38 refused", "31 refused", "2 refused"]  # fmt: skip
@@ -108,8 +113,9 @@ def test_the_machine_cannot_be_recognized_from_the_process_table(sandbox: Bubble
 def test_another_process_cannot_be_looked_into_while_it_enters(sandbox: BubblewrapSandbox) -> None:
     """A child of the launcher is for a moment in the sandbox with the launcher's memory and files."""
     watch = (
-        "my $end = time + 2; my $seen = 0; while (time < $end) { opendir(my $d,'/proc'); for my $p (grep {/^\\d+$/} readdir $d) {"
-        ' next if $p == $$; if (open(my $m,\'<\',"/proc/$p/mem") && -l "/proc/$p/exe" && readlink("/proc/$p/exe") =~ /python/)'
+        "my $end = time + 2; my $seen = 0; while (time < $end) { opendir(my $d,'/proc');"
+        " for my $p (grep {/^\\d+$/} readdir $d) {"
+        ' next if $p == $$; if (open(my $m,\'<\',"/proc/$p/mem") && (readlink("/proc/$p/exe") // "") =~ /python/)'
         " { $seen++ } } } open(my $o,'>','/job/work/seen'); print $o $seen"
     )
     sandbox.start(["perl", "-e", watch], env={})
@@ -124,7 +130,8 @@ def test_another_process_cannot_be_looked_into_while_it_enters(sandbox: Bubblewr
 
 
 def test_no_file_inside_gives_other_rights(sandbox: BubblewrapSandbox) -> None:
-    found = perl(sandbox, "exec 'perl','-MFile::Find','-e','find({no_chdir=>1,wanted=>sub{ my @s=lstat; print \"$_\\n\" if @s && -f _ && ($s[2] & 06000)}},\"/usr\",\"/etc\",\"/var\")'")  # fmt: skip
+    wanted = 'no_chdir => 1, wanted => sub { my @s = lstat; print "$_\\n" if @s && -f _ && ($s[2] & 06000) }'
+    found = perl(sandbox, f"require File::Find; File::Find::find({{ {wanted} }}, '/usr', '/etc', '/var')")
     assert (found.exit_code, found.stdout) == (0, b"") or debian().name == "local"
 
 
@@ -138,3 +145,49 @@ def test_times_and_names_of_the_machine_cannot_be_set(sandbox: BubblewrapSandbox
     lines = sandbox.run(["python3", "-c", script], env={}, stdin=b"", timeout_seconds=5).stdout.decode().splitlines()
     assert lines == [f"{name} -1" for name in (
         "sethostname", "settimeofday", "swapoff", "chroot", "umount2", "reboot", "setns", "personality")]  # fmt: skip
+
+
+def test_the_32_bit_calling_convention_ends_the_process(sandbox: BubblewrapSandbox) -> None:
+    """By it, calls have other numbers, which a filter for the native ones would misread."""
+    if platform.machine() != "x86_64":
+        return
+    code = bytes.fromhex("b814000000cd80c3")  # mov eax, 20 (getpid); int 0x80; ret
+    script = (
+        "import ctypes, mmap\n"
+        "m = mmap.mmap(-1, 4096, prot=mmap.PROT_READ|mmap.PROT_WRITE|mmap.PROT_EXEC)\n"
+        f"m.write({code!r})\n"
+        "f = ctypes.CFUNCTYPE(ctypes.c_int)(ctypes.addressof(ctypes.c_char.from_buffer(m)))\n"
+        "print('reached', f())"
+    )
+    ended = sandbox.run(["python3", "-c", script], env={}, stdin=b"", timeout_seconds=5)
+    assert (ended.reason, ended.exit_code, ended.stdout) == ("signaled", 128 + 31, b"")  # SIGSYS
+
+
+def test_a_command_inherits_nothing_but_its_three_streams(sandbox: BubblewrapSandbox) -> None:
+    script = (
+        "for my $p ($$, grep { /^[0-9]+$/ } map { s{.*/}{}r } glob('/proc/[0-9]*')) { for (glob(\"/proc/$p/fd/*\")) {"
+        ' my $to = readlink($_) // next; print "$p $_ $to\\n" if $p == $$ ? !m{/[0-3]$} : $to =~ /socket|memfd|namespace|mnt:/ } }'
+    )
+    listed = perl(sandbox, script)
+    assert (listed.exit_code, listed.stdout) == (0, b"")
+    ignored = shell(
+        sandbox, "while read name value; do case $name in SigIgn:|SigBlk:) echo $value;; esac; done < /proc/self/status"
+    )
+    assert ignored.stdout == b"0000000000000000\n" * 2
+
+
+def test_opening_and_closing_leaves_no_descriptor_and_no_child_behind(tmp_path: Path) -> None:
+    package = package_at(tmp_path / "sample")
+    with opened(package) as first:
+        shell(first, "true")
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    children = Path(f"/proc/self/task/{os.getpid()}/children")
+    children_before = set(children.read_text(encoding="ascii").split())
+    for _turn in range(3):
+        with opened(package) as live:
+            shell(live, "sleep 5 & echo begun")
+            live.start(["sleep", "5"], env={})
+            with pytest.raises(ConnectionRefusedError):
+                live.connect("127.0.0.1", 1, 1)
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
+    assert set(children.read_text(encoding="ascii").split()) <= children_before

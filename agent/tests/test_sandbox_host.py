@@ -88,7 +88,8 @@ def test_writing_works_where_it_was_declared_and_nowhere_else(opener: Opener, tm
     result = sh(
         sandbox,
         f"echo after > {declared}/file; mkdir {declared}/new; echo after > {single};"
-        f" echo after > {other}/file; touch {other}/new; echo x > assets/list.csv; touch /etc/keiken-test /tmp/keiken-test",
+        f" echo after > {other}/file; touch {other}/new; echo x > assets/list.csv;"
+        " touch /etc/keiken-test /tmp/keiken-test",
     )
     assert result.exit_code != 0
     assert (declared / "file").read_text(encoding="utf-8") == "after\n"
@@ -179,9 +180,11 @@ def test_all_it_started_ends_with_it_even_what_hides_in_sessions_of_its_own(open
 def test_when_its_owner_is_killed_all_it_started_ends_and_its_folder_goes(tmp_path: Path) -> None:
     script = (
         "import sys; from pathlib import Path; from keiken.sandbox.host import *\n"
-        "s = HostDriver().open(environment=Environment(name='host', digest='', root=Path('/')), package=Path(sys.argv[1]),"
+        "e = Environment(name='host', digest='', root=Path('/'))\n"
+        "s = HostDriver().open(environment=e, package=Path(sys.argv[1]),"
         " commands=['sleep'], network=[], limits=Limits())\n"
-        "s.start(['sleep', '4442'], env={}); print('ready', flush=True); s.run(['sleep', '4442'], env={}, stdin=b'', timeout_seconds=60)"
+        "s.start(['sleep', '4442'], env={}); print('ready', flush=True)\n"
+        "s.run(['sleep', '4442'], env={}, stdin=b'', timeout_seconds=60)"
     )
     package = package_at(tmp_path / "sample")
     env = {

@@ -45,8 +45,8 @@ def test_files_read_back_with_content_size_and_mode(sandbox: BubblewrapSandbox) 
 
 @pytest.mark.parametrize(
     "path",
-    ["", "/", "..", "../etc/passwd", "work/../../etc/passwd", "/etc/passwd", "work//x", "work/./x", "work/\0", "a" * 9000,
-     "assets/../work/x", "work/" + "d/" * 3000 + "x", "\udcff", "~/.ssh/id_rsa", "proc/self/environ"],
+    ["", "/", "..", "../etc/passwd", "work/../../etc/passwd", "/etc/passwd", "work//x", "work/./x", "work/\0",
+     "a" * 9000, "assets/../work/x", "work/" + "d/" * 3000 + "x", "\udcff", "~/.ssh/id_rsa", "proc/self/environ"],
 )  # fmt: skip
 def test_a_path_that_leads_elsewhere_reads_as_absent(sandbox: BubblewrapSandbox, path: str) -> None:
     assert sandbox.read(path) == ABSENT
@@ -117,11 +117,13 @@ def test_a_race_of_file_and_link_never_shows_what_the_link_points_to(sandbox: Bu
     while time.monotonic() < deadline:
         seen.add(sandbox.read("work/a/passwd").content)
         sandbox.paths("work/**")
+    refusals = set()
     for _turn in range(200):
         try:
             sandbox.write("work/a/new", b"new", 0o644)
         except Failed as refused:
-            assert refused.code == "file_not_written"
+            refusals.add(refused.code)
+    assert refusals <= {"file_not_written"}
     assert seen <= {None, b"mine"}
     assert b"mine" in seen
 

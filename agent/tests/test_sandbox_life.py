@@ -133,8 +133,8 @@ from keiken.sandbox import environments
 from keiken.sandbox.protocol import Limits
 capability = drivers()["bubblewrap"].probe()
 environment = environments.get("local")
-with drivers()["bubblewrap"].open(environment=environment, package=Path(sys.argv[1]), commands=["id", "sleep"], network=[],
-                                  limits=Limits(work_mib=2)) as sandbox:
+with drivers()["bubblewrap"].open(environment=environment, package=Path(sys.argv[1]), commands=["id", "sleep"],
+                                  network=[], limits=Limits(work_mib=2)) as sandbox:
     def sh(text, seconds=5):
         result = sandbox.run(["sh", "-c", text], env={}, stdin=b"", timeout_seconds=seconds)
         return [result.exit_code, result.reason, (result.stdout + result.stderr).decode()]
@@ -143,7 +143,8 @@ with drivers()["bubblewrap"].open(environment=environment, package=Path(sys.argv
         "working": capability.working, "problem": capability.problem, "limits": capability.limits_enforced,
         "self_test": dict(capability.self_test), "id": sh("id -u"), "write": sh("echo y >> work/from-outside"),
         "timeout": sh("sleep 50", 0.3), "read": sandbox.read("work/from-outside").content.decode(),
-        "ports": sorted(sandbox.listening_ports()), "undeclared": sh("cat SKILL.md"), "facts": environment.facts["os.family"],
+        "ports": sorted(sandbox.listening_ports()), "undeclared": sh("cat SKILL.md"),
+        "facts": environment.facts["os.family"],
     }
     try:
         sandbox.connect("127.0.0.1", 9, 1)

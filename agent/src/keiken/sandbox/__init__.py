@@ -1,6 +1,7 @@
 """Where experiences are carried out: drivers that confine, environments that are pinned.
 
-Light to import on purpose: the launcher of each sandbox is a small process of this package. The executor for the real machine
+Light to import on purpose: the launcher of each sandbox is a small process of this package. The executor for the real
+machine
 (``keiken.sandbox.host``) is never imported from here.
 """
 

@@ -44,7 +44,9 @@ class BubblewrapDriver:
         network: Sequence[str],
         limits: Limits,
     ) -> BubblewrapSandbox:
-        """A live sandbox over a copy of the package. Raises SandboxUnavailable, or Refused for a network it cannot limit."""
+        """A live sandbox over a copy of the package. Raises SandboxUnavailable, or Refused for a network it cannot
+        limit.
+        """
         if network:
             raise Refused(
                 "network_not_available",
@@ -136,19 +138,25 @@ def _unavailable(answer: dict[str, Any], complaints: str) -> SandboxUnavailable:
     )
 
 
+def _apparmor_restricts() -> bool:
+    """Ubuntu's switch by which a plain user's namespaces have no rights; root's are not concerned."""
+    switch = Path("/proc/sys/kernel/apparmor_restrict_unprivileged_userns")
+    return os.geteuid() != 0 and switch.exists() and switch.read_text(encoding="ascii").strip() == "1"
+
+
 def advice_for(words: str) -> str:
     """What an operator can do about a message of bubblewrap or the kernel."""
     if "disable-userns" in words or "Unknown option" in words:
         return _("This bubblewrap is too old: version 0.8 or newer is needed (Debian 12, Ubuntu 24.04, Fedora 38).")
-    if "uid map" in words or "RTM_NEWADDR" in words:
+    if "uid map" in words or "RTM_NEWADDR" in words or _apparmor_restricts():
         return _(
-            "AppArmor stops unprivileged user namespaces here (Ubuntu 23.10 and later): load the profile "
-            "'bwrap-userns-restrict' from the package apparmor-profiles, or run the worker as root."
+            "AppArmor stops unprivileged user namespaces here (Ubuntu 23.10 and later): run the worker as root, or set "
+            "the sysctl kernel.apparmor_restrict_unprivileged_userns=0."
         )
     if "namespace" in words.lower() or "Operation not permitted" in words or "No space left" in words:
         return _(
             "User namespaces are off or used up: set the sysctl user.max_user_namespaces above 0 (and "
-            "kernel.unprivileged_userns_clone=1 on older Debian); in a container allow unshare and mount, or use a machine."
+            "kernel.unprivileged_userns_clone=1 on older Debian); in a container allow unshare and mount."
         )
     if "Can't mount proc" in words:
         return _("The container hides parts of /proc: run the worker on the machine itself or with an unmasked /proc.")

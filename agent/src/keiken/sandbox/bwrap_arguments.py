@@ -27,7 +27,9 @@ HIDDEN = (
 
 
 def arguments(plan: Mapping[str, Any], *, info: int, seccomp: int) -> list[str]:
-    """Everything but the command; handed over in a memory file so that no path of the machine shows in /proc/1/cmdline."""
+    """Everything but the command; handed over in a memory file so that no path of the machine shows in
+    /proc/1/cmdline.
+    """
     point = plan["point"]
     words = ["--ro-bind", f"{point}/root", "/"]
     for folder in plan["host_folders"]:

@@ -1,6 +1,7 @@
 """One control group per sandbox, on cgroup v2, v1 or the mixed layout: memory, number of processes and CPU time.
 
-Made by the launcher; light imports. A group is only ever made below the caller's own one, so a service's own limits hold on.
+Made by the launcher; light imports. A group is only ever made below the caller's own one, so a service's own limits
+hold on.
 """
 
 from __future__ import annotations
@@ -80,7 +81,8 @@ def v1_parents() -> dict[str, str]:
 def v2_parent(own: str, top: str) -> str | None:
     """The nearest group upwards from our own that may have children with memory and pids limits.
 
-    A group with processes in it cannot hand controllers down (except the topmost one), so the search goes upwards, as far
+    A group with processes in it cannot hand controllers down (except the topmost one), so the search goes upwards, as
+    far
     as groups are writable: on a desktop to the user's delegated service, for root to the top.
     """
     folder = own
@@ -145,7 +147,9 @@ class Group:
 
 
 def create(name: str, *, memory_mib: int, pids: int, cpus: float) -> Group:
-    """Make the group with its limits, v1 or v2, whichever has the controllers; an unlimited Group where none can be made."""
+    """Make the group with its limits, v1 or v2, whichever has the controllers; an unlimited Group where none can be
+    made.
+    """
     parents = v1_parents()
     if not parents:
         own, mounts = _folder(""), _mounts()

@@ -1,4 +1,6 @@
-"""Builds a root file system from Debian packages with mmdebstrap, from the machine's own apt sources, the same bits each time."""
+"""Builds a root file system from Debian packages with mmdebstrap, from the machine's own apt sources, the same bits
+each time.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,8 @@ _EMPTIED = (
 )  # fmt: skip
 _REMOVED = (
     "etc/.pwd.lock", "etc/apt/apt.conf.d/99mmdebstrap", "etc/apt/sources.list", "etc/group-", "etc/gshadow",
-    "etc/gshadow-", "etc/passwd-", "etc/resolv.conf", "etc/shadow", "etc/shadow-", "etc/ssl/certs/ssl-cert-snakeoil.pem",
+    "etc/gshadow-", "etc/passwd-", "etc/resolv.conf", "etc/shadow", "etc/shadow-",
+    "etc/ssl/certs/ssl-cert-snakeoil.pem",
     "etc/subgid-", "etc/subuid-", "var/lib/dpkg/diversions-old", "var/lib/dpkg/status-old", "var/lib/dpkg/lock",
     "var/lib/dpkg/lock-frontend", "var/lib/dbus/machine-id",
 )  # fmt: skip
@@ -112,7 +115,8 @@ def _command(recipe: Recipe, target: Path, source_list: Path) -> list[str]:
     words += [f"--aptopt={option}" for option in _machine_options()]
     words += [f"--include={','.join(sorted(recipe.packages))}"]
     if "postgresql" in recipe.packages:  # no database of its own: procedures make theirs
-        hook = 'mkdir -p "$1/etc/postgresql-common"; echo create_main_cluster=false >"$1/etc/postgresql-common/createcluster.conf"'
+        folder = '"$1/etc/postgresql-common"'
+        hook = f"mkdir -p {folder}; echo create_main_cluster=false > {folder}/createcluster.conf"
         words += [f"--essential-hook={hook}"]
     for locale in recipe.locales:
         name, _dot, charset = locale.partition(".")
@@ -121,7 +125,9 @@ def _command(recipe: Recipe, target: Path, source_list: Path) -> list[str]:
 
 
 def _machine_options() -> list[str]:
-    """How this machine's apt reaches its archives (proxies, clock checks); used for the build, not kept in the result."""
+    """How this machine's apt reaches its archives (proxies, clock checks); used for the build, not kept in the
+    result.
+    """
     done = subprocess.run(["apt-config", "dump", "Acquire"], capture_output=True, text=True, timeout=30, check=False)
     wanted = re.compile(r"^Acquire::(https?::|Check-Valid-Until|Check-Date|ForceIPv4|Retries).* \"[^\"]+\";$")
     return [line for line in done.stdout.splitlines() if wanted.match(line)]

@@ -1,6 +1,7 @@
 """What a child of the launcher does to get into the sandbox: join, give everything up, then execute.
 
-Runs between fork and exec in a process that starts with the launcher's rights, so it must not import, allocate cleverly or
+Runs between fork and exec in a process that starts with the launcher's rights, so it must not import, allocate
+cleverly or
 return. Every step either holds or ends the child.
 """
 
@@ -55,7 +56,9 @@ class Namespaces:
 
 
 def become(slot: Slot) -> None:
-    """Give up root for the job's user id, hidden from others of that id (no dump, so no look at our memory or files)."""
+    """Give up root for the job's user id, hidden from others of that id (no dump, so no look at our memory or
+    files).
+    """
     if slot.is_other_user:
         uid, gid = slot.uid, slot.gid
         os.setgroups([])
@@ -86,6 +89,7 @@ def execute(
     """Inside already: drop every right, put on the rules, execute. ``report`` gets the errno when that fails."""
     for target, fd in enumerate(streams):
         os.dup2(fd, target, inheritable=True)
+    linux.close_on_execute(3)
     os.chdir(JOB_FOLDER)
     os.umask(0o022)
     os.setsid()

@@ -1,7 +1,9 @@
 """Named, digest-pinned root file systems: found in the cache, built when missing, probed from inside.
 
-``cache_dir()/environments/<name>/<digest>/`` holds ``root/``, ``listing`` (what the digest is made over) and ``about.json``.
-A build happens in a folder of its own and is renamed into place, under a lock: two at once build once, a killed one leaves
+``cache_dir()/environments/<name>/<digest>/`` holds ``root/``, ``listing`` (what the digest is made over) and
+``about.json``.
+A build happens in a folder of its own and is renamed into place, under a lock: two at once build once, a killed one
+leaves
 only a folder that the next one sweeps.
 """
 
@@ -56,7 +58,9 @@ def available() -> list[Listed]:
 
 
 def get(name: str) -> Environment:
-    """The newest built environment of this name; builds it when it can. Raises SandboxUnavailable, saying what to install."""
+    """The newest built environment of this name; builds it when it can. Raises SandboxUnavailable, saying what to
+    install.
+    """
     if name == LOCAL:
         return _local()
     recipe = _recipe(name)
@@ -71,7 +75,7 @@ def get_or_local(name: str) -> Environment:
     try:
         return get(name)
     except SandboxUnavailable as unavailable:
-        if unavailable.code != "environment_not_buildable":
+        if unavailable.code not in ("environment_not_buildable", "environment_build_failed"):
             raise
         return _local()
 

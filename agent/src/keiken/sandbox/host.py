@@ -1,6 +1,8 @@
-"""The executor of ``--on host``: carries a replay out on the real machine, confined by Landlock as far as the kernel can.
+"""The executor of ``--on host``: carries a replay out on the real machine, confined by Landlock as far as the kernel
+can.
 
-For the agent's side only: it is asked for by name, after conditions, permissions and a plan were shown. Nothing imports this
+For the agent's side only: it is asked for by name, after conditions, permissions and a plan were shown. Nothing
+imports this
 module but the command that offers it; the marketplace cannot.
 """
 
@@ -205,7 +207,9 @@ def _declared(pattern: str) -> tuple[str, bool]:
 
 
 def declared_ports(network: Sequence[str]) -> list[int] | None:
-    """The ports of ``host:port`` patterns; None when one of them allows every port. Raises Refused for another shape."""
+    """The ports of ``host:port`` patterns; None when one of them allows every port. Raises Refused for another
+    shape.
+    """
     found = set()
     for pattern in network:
         port = pattern.rpartition(":")[2]

@@ -1,4 +1,5 @@
-"""The process that starts commands on the real machine for ``--on host``, confined by Landlock, and ends all they started.
+"""The process that starts commands on the real machine for ``--on host``, confined by Landlock, and ends all they
+started.
 
 Light imports only; see keeper.py.
 """
@@ -37,6 +38,7 @@ class HostKeeper(Keeper):
         try:
             for target, fd in enumerate(streams):
                 os.dup2(fd, target, inheritable=True)
+            linux.close_on_execute(3)
             os.chdir(self.plan["job"])
             os.umask(0o022)
             os.setsid()
@@ -55,7 +57,9 @@ class HostKeeper(Keeper):
             os._exit(127)
 
     def end(self) -> None:
-        """Kill all that descends from us: what loses its parent becomes our child, so killing children reaches everything."""
+        """Kill all that descends from us: what loses its parent becomes our child, so killing children reaches
+        everything.
+        """
         deadline = time.monotonic() + 5
         while time.monotonic() < deadline:
             for pid in _children():
@@ -104,6 +108,7 @@ def _remove(folder: str) -> None:
 
 def main(control_fd: int) -> None:
     """Serve one replay on the real machine over the control socket, then end."""
+    os.set_inheritable(control_fd, False)  # it came to us over an execution, and must not go on to a command
     control = socket.socket(fileno=control_fd)
     received = wire.receive(control)
     if received is None:

@@ -39,7 +39,9 @@ def open_port_tables() -> tuple[dict[str, Any], list[int]]:
 
 
 def build_ruleset(commands: Sequence[str]) -> tuple[dict[str, Any], list[int]]:
-    """A Landlock ruleset by which only these commands, their interpreters and helpers can be executed; none without Landlock."""
+    """A Landlock ruleset by which only these commands, their interpreters and helpers can be executed; none without
+    Landlock.
+    """
     if not landlock.abi():
         return {}, []
     ruleset = landlock.Ruleset(files=landlock.EXECUTE)
@@ -48,8 +50,12 @@ def build_ruleset(commands: Sequence[str]) -> tuple[dict[str, Any], list[int]]:
 
 
 def executables(commands: Sequence[str], job: str = "/job") -> list[str]:
-    """The paths that may be executed when these commands are declared; ``sh`` always is."""
+    """The paths that may be executed when these commands are declared; ``sh`` always is.
+
+    A declared ``work/…`` does not exist yet when the rules are made, so it allows executing whatever is in ``work``.
+    """
     paths = [*ALWAYS_EXECUTABLE, *(f"{job}/{name}" for name in JOB_SCRIPTS)]
+    paths += [f"{job}/work" for command in commands if command.removeprefix("./").startswith("work/")][:1]
     waiting, seen = ["sh", *commands], set()
     while waiting:
         command = waiting.pop()

@@ -1,4 +1,6 @@
-"""The job folder as seen from outside, by descriptors: no link is ever followed, nothing a job made there can block or mislead us."""
+"""The job folder as seen from outside, by descriptors: no link is ever followed, nothing a job made there can block
+or mislead us.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +39,9 @@ class JobFolder:
         self._package = self._work = -1
 
     def read(self, path: str) -> FileState:
-        """Content, size and mode of what is at the path. Whatever is wrong with the path reads as absent or ``other``."""
+        """Content, size and mode of what is at the path. Whatever is wrong with the path reads as absent or
+        ``other``.
+        """
         folder, inside = self._place(path)
         return self.read_at(folder, inside)
 
@@ -83,7 +87,9 @@ class JobFolder:
                 yield from _files_below(folder, prefix)
 
     def write(self, path: str, content: bytes, mode: int) -> None:
-        """Write a file below ``work/`` in one piece: a new file takes the old one's place, so nothing is written through a link."""
+        """Write a file below ``work/`` in one piece: a new file takes the old one's place, so nothing is written
+        through a link.
+        """
         base, above, name = self.writable(path)
         temporary = f".keiken-{secrets.token_hex(8)}"
         try:

@@ -28,7 +28,9 @@ class Trouble(Exception):
 
 
 class Order:
-    """A command under way: the pipe that tells why it could not be executed, and the count of memory kills before it."""
+    """A command under way: the pipe that tells why it could not be executed, and the count of memory kills before
+    it.
+    """
 
     def __init__(self, failed: int, oom_kills_before: int) -> None:
         self.failed, self.oom_kills_before, self.words = failed, oom_kills_before, ""
@@ -168,7 +170,9 @@ class Keeper:
                 self.ended(pid)
 
     def _tell_start(self, failed: int) -> None:
-        """The pipe that carries what went wrong with an execution was closed by that execution, or holds the trouble."""
+        """The pipe that carries what went wrong with an execution was closed by that execution, or holds the
+        trouble.
+        """
         self.selector.unregister(failed)
         pid, order = next((pid, order) for pid, order in self.orders.items() if order.failed == failed)
         order.words = os.read(failed, 400).decode(errors="replace")

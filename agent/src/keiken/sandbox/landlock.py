@@ -1,4 +1,6 @@
-"""Landlock: rules a process puts on itself and all it starts, by the three system calls. Imported by small processes."""
+"""Landlock: rules a process puts on itself and all it starts, by the three system calls. Imported by small
+processes.
+"""
 
 from __future__ import annotations
 
@@ -82,7 +84,9 @@ def known_file_rights(version: int) -> int:
 
 
 class Ruleset:
-    """What is handled is refused unless a rule allows it. ``fd`` may be passed on to the process that restricts itself."""
+    """What is handled is refused unless a rule allows it. ``fd`` may be passed on to the process that restricts
+    itself.
+    """
 
     def __init__(self, *, files: int, ports: int = 0, scopes: int = 0) -> None:
         self.files = files

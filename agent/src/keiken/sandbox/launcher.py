@@ -1,7 +1,10 @@
-"""The small process that owns one sandbox: sets it up, starts every command in it, tells how each ended, clears it away.
+"""The small process that owns one sandbox: sets it up, starts every command in it, tells how each ended, clears it
+away.
 
-Started with an empty environment by the driver, never forked from a worker. It is the parent of everything inside, so that
-an exit status comes from ``waitpid`` out here and cannot be forged in there. It ends, and takes everything with it, when its
+Started with an empty environment by the driver, never forked from a worker. It is the parent of everything inside, so
+that
+an exit status comes from ``waitpid`` out here and cannot be forged in there. It ends, and takes everything with it,
+when its
 owner closes the control socket or dies. Light imports only: its start is part of every replay's time.
 """
 
@@ -112,6 +115,7 @@ class Launcher(Keeper):
             linux.prctl(linux.PR_SET_PDEATHSIG, signal.SIGKILL)
             high = {target: os.dup(fd) if fd < 20 else fd for target, fd in inherited.items()}
             high = {target: _moved_up(fd) for target, fd in high.items()}
+            linux.close_on_execute(3)
             for target, fd in high.items():
                 os.dup2(fd, target, inheritable=True)
             os.chdir("/")
@@ -250,6 +254,7 @@ def _moved_up(fd: int) -> int:
 
 def main(control_fd: int) -> None:
     """Serve one sandbox over the control socket, then end."""
+    os.set_inheritable(control_fd, False)  # it came to us over an execution, and must not go on into the sandbox
     control = socket.socket(fileno=control_fd)
     received = wire.receive(control)
     if received is None:

@@ -1,4 +1,6 @@
-"""The few Linux calls Python 3.11 does not offer, by ctypes. Imported by the small processes around a sandbox: keep it light."""
+"""The few Linux calls Python 3.11 does not offer, by ctypes. Imported by the small processes around a sandbox: keep
+it light.
+"""
 
 from __future__ import annotations
 
@@ -29,6 +31,7 @@ BENEATH_WITHOUT_LINKS = RESOLVE_NO_XDEV | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_SYM
 O_PATH: int = os.O_PATH
 
 _SYS_OPENAT2 = 437
+_SYS_CLOSE_RANGE, _CLOSE_RANGE_CLOEXEC = 436, 4
 _NS_GET_USERNS = 0xB701
 _CAPABILITY_VERSION_3 = 0x2008_0522
 
@@ -81,6 +84,20 @@ def prctl(option: int, value: int = 0) -> None:
     checked(
         _libc.prctl(option, ctypes.c_ulong(value), ctypes.c_ulong(0), ctypes.c_ulong(0), ctypes.c_ulong(0)), "prctl"
     )
+
+
+def close_on_execute(first: int) -> None:
+    """Let no descriptor from ``first`` on survive an execution, whoever left it inheritable."""
+    numbers = (ctypes.c_uint(first), ctypes.c_uint(0xFFFF_FFFF), ctypes.c_uint(_CLOSE_RANGE_CLOEXEC))
+    try:
+        syscall("close_range", _SYS_CLOSE_RANGE, *numbers)
+    except OSError:  # before Linux 5.11
+        for name in os.listdir("/proc/self/fd"):
+            if int(name) >= first:
+                try:
+                    os.set_inheritable(int(name), False)
+                except OSError:
+                    continue  # the listing's own
 
 
 def owning_user_namespace(fd: int) -> int:

@@ -1,8 +1,11 @@
-"""The environment ``local``: this machine's own ``/usr``, read-only, with a minimal ``/etc``. For machines that cannot build others."""
+"""The environment ``local``: this machine's own ``/usr``, read-only, with a minimal ``/etc``. For machines that
+cannot build others.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import shutil
 import tempfile
@@ -41,17 +44,15 @@ def _merge(source: Path, target: Path) -> None:
 
 
 def _copy(source: Path, target: Path) -> None:
-    """Copy what everybody may read; a private key or an unreadable file stays where it is."""
-    if source.is_symlink() or source.is_file():
-        if any(word in source.name for word in _SECRET_NAMES) or not source.exists() and not source.is_symlink():
-            return
+    """Copy what everybody may read, links as links; a private key or an unreadable file stays where it is."""
+    if any(word in source.name for word in _SECRET_NAMES):
+        return
+    if source.is_symlink():
         target.parent.mkdir(parents=True, exist_ok=True)
-        if source.is_symlink() and (source.readlink().is_absolute() and not str(source.readlink()).startswith("/etc")):
-            target.symlink_to(source.readlink())
-        elif source.is_symlink() and target.parent != source.parent and not source.is_dir():
-            target.symlink_to(source.readlink())
-        elif source.is_file() and source.stat().st_mode & 0o004:
-            shutil.copyfile(source, target)
+        target.symlink_to(source.readlink())
+    elif source.is_file() and source.stat().st_mode & 0o004:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source, target)
     elif source.is_dir():
         target.mkdir(parents=True, exist_ok=True)
         for entry in sorted(source.iterdir()):
@@ -76,8 +77,6 @@ def skeleton(cache: Path) -> Path:
 
 def _state() -> str:
     """A name for the state of the files the skeleton is made of."""
-    import hashlib
-
     made = hashlib.sha256()
     for name in (*_COPIED, "alternatives", "ssl/certs"):
         with contextlib.suppress(OSError):

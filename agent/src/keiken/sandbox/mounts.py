@@ -1,4 +1,5 @@
-"""What a launcher mounts in its own mount namespace before bubblewrap starts: sized memory file systems with inode limits.
+"""What a launcher mounts in its own mount namespace before bubblewrap starts: sized memory file systems with inode
+limits.
 
 All of it hangs below one folder and dies with the namespace, so nothing can be left behind on the machine.
 """
@@ -53,7 +54,9 @@ def _memory(target: str, mode: str, *, size_mib: int, inodes: int) -> None:
 
 
 def copy_package(source: str, target: str) -> None:
-    """Copy regular files and folders only, readable for the job. A copy, so nobody can change it under a running replay."""
+    """Copy regular files and folders only, readable for the job. A copy, so nobody can change it under a running
+    replay.
+    """
     copied = 0
     for folder, folders, files in os.walk(source, followlinks=False):
         inside = os.path.relpath(folder, source)

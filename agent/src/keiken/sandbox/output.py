@@ -12,7 +12,9 @@ _CHUNK = 65_536
 
 
 class Collector:
-    """Two pipes. ``kept`` is the first ``keep`` bytes of each; ``is_over`` once both together brought more than ``kill``."""
+    """Two pipes. ``kept`` is the first ``keep`` bytes of each; ``is_over`` once both together brought more than
+    ``kill``.
+    """
 
     def __init__(self, keep: int, kill: int) -> None:
         self._keep, self._kill, self._total = keep, kill, 0
@@ -59,7 +61,9 @@ class Collector:
         self._truncated = self._truncated or len(chunk) > room
 
     def finish(self) -> None:
-        """The process has ended: take what is left, waiting a moment only where a background process holds a pipe open."""
+        """The process has ended: take what is left, waiting a moment only where a background process holds a pipe
+        open.
+        """
         deadline = time.monotonic() + _GRACE_SECONDS
         with selectors.DefaultSelector() as selector:
             self.register(selector)

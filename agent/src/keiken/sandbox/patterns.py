@@ -1,6 +1,7 @@
 """Globs over job paths: ``*`` and ``?`` stay within one name, ``**`` is any number of folders, ``[a-c]`` one character.
 
-Not made into a regular expression: those take exponential time for a hostile pattern, this is bounded by the product of the
+Not made into a regular expression: those take exponential time for a hostile pattern, this is bounded by the product
+of the
 two lengths.
 """
 

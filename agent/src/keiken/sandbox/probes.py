@@ -1,6 +1,7 @@
 """The escapes a sandbox must refuse, as small Perl programs (``perl-base`` is in every Debian root).
 
-Each ends with 0 when it was refused and with 9 when it got through; anything else means it could not be tried, which counts
+Each ends with 0 when it was refused and with 9 when it got through; anything else means it could not be tried, which
+counts
 as not contained. What they print is never looked at.
 """
 
@@ -58,11 +59,12 @@ def programs(*, host_port: int, host_pid: int) -> dict[str, list[str]]:
             "/proc/sysrq-trigger",
             "/proc/sys/kernel/hostname",
             "/sys/kernel/uevent_helper",
-        ],  # fmt: skip
+        ],
     }
     texts = {
         **calls,
-        "host_secrets": "for ('/etc/shadow','/root/.ssh','/etc/ssh/ssh_host_rsa_key','/proc/kcore','/dev/mem','/dev/kmsg')"
+        "host_secrets": "for ('/etc/shadow','/root/.ssh','/etc/ssh/ssh_host_rsa_key','/proc/kcore','/dev/mem',"
+        "'/dev/kmsg')"
         " { exit 9 if open(my $f, '<', $_) && -s $_ } exit 0;",
         "host_network": "socket(my $s,2,1,0) or exit 1; exit(connect($s, pack('SnC4x8',2,"
         f"{host_port},127,0,0,1)) ? 9 : 0);",
@@ -73,9 +75,11 @@ def programs(*, host_port: int, host_pid: int) -> dict[str, list[str]]:
         "become_root": "$> = 0; $< = 0; exit(($> == 0 || $< == 0) ? 9 : 0);",
         "host_processes": f"exit 9 if -e '/proc/{host_pid}' || kill(0,{host_pid});"
         " opendir(my $d,'/proc') or exit 1; my @p = grep { /^\\d+$/ } readdir $d; exit(@p > 8 ? 9 : 0);",
-        "first_process": "for ('environ','cmdline') { open(my $f,'<',\"/proc/1/$_\") or next; local $/; my $t=<$f> // '';"
+        "first_process": "for ('environ','cmdline') { open(my $f,'<',\"/proc/1/$_\") or next;"
+        " local $/; my $t=<$f> // '';"
         " exit 9 if ($_ eq 'environ' && length $t) || $t =~ m{/(home|work|root|var|tmp|srv)/} } exit 0;",
-        "environment": "my %known = map { $_ => 1 } qw(HOME PATH LANG TZ PWD _); exit((grep { !$known{$_} } keys %ENV) ? 9 : 0);",
+        "environment": "my %known = map { $_ => 1 } qw(HOME PATH LANG TZ PWD _);"
+        " exit((grep { !$known{$_} } keys %ENV) ? 9 : 0);",
         "rights": "open(my $f,'<','/proc/self/status') or exit 1; local $/; my $t=<$f>;"
         " exit(($t =~ /CapBnd:\\s*0+\\n/ && $t =~ /CapEff:\\s*0+\\n/ && $t =~ /CapPrm:\\s*0+\\n/"
         " && $t =~ /NoNewPrivs:\\s*1/ && $t =~ /Seccomp:\\s*2/) ? 0 : 9);",

@@ -1,6 +1,7 @@
 """The system calls code in a sandbox may make: an allow-list, compiled to classic BPF by libseccomp.
 
-The idea of the list (allow what programs need, refuse what administers the machine) is that of the containers/moby default
+The idea of the list (allow what programs need, refuse what administers the machine) is that of the containers/moby
+default
 profile; it is stricter here: no namespaces, mounts, tracing, keys, BPF, io_uring or unusual socket families at all.
 """
 
@@ -25,17 +26,20 @@ futex_waitv futimesat getcpu getcwd getdents getdents64 getegid geteuid getgid g
 getpgrp getpid getppid getpriority getrandom getresgid getresuid getrlimit get_robust_list getrusage getsid getsockname
 getsockopt get_thread_area gettid gettimeofday getuid getxattr inotify_add_watch inotify_init inotify_init1
 inotify_rm_watch ioprio_get ioprio_set kill lchown lgetxattr link linkat listen listxattr llistxattr lremovexattr lseek
-lsetxattr lstat madvise map_shadow_stack membarrier memfd_create mincore mkdir mkdirat mlock mlock2 mlockall mmap mprotect
+lsetxattr lstat madvise map_shadow_stack membarrier memfd_create mincore mkdir mkdirat mlock mlock2 mlockall mmap
+mprotect
 mq_getsetattr mq_notify mq_open mq_timedreceive mq_timedsend mq_unlink mremap mseal msgctl msgget msgrcv msgsnd msync
 munlock munlockall munmap nanosleep newfstatat open openat openat2 pause pidfd_open pidfd_send_signal pipe pipe2
 pkey_alloc pkey_free pkey_mprotect poll ppoll prctl pread64 preadv preadv2 prlimit64 pselect6 pwrite64 pwritev pwritev2
-read readahead readlink readlinkat readv recvfrom recvmmsg recvmsg remap_file_pages removexattr rename renameat renameat2
+read readahead readlink readlinkat readv recvfrom recvmmsg recvmsg remap_file_pages removexattr rename renameat
+renameat2
 restart_syscall rmdir rseq rt_sigaction rt_sigpending rt_sigprocmask rt_sigqueueinfo rt_sigreturn rt_sigsuspend
 rt_sigtimedwait rt_tgsigqueueinfo sched_getaffinity sched_getattr sched_getparam sched_get_priority_max
 sched_get_priority_min sched_getscheduler sched_rr_get_interval sched_setaffinity sched_setattr sched_setparam
 sched_setscheduler sched_yield seccomp select semctl semget semop semtimedop sendfile sendmmsg sendmsg sendto setfsgid
 setfsuid setgid setgroups setitimer setpgid setpriority setregid setresgid setresuid setreuid setrlimit set_robust_list
-setsid setsockopt set_thread_area set_tid_address setuid setxattr shmat shmctl shmdt shmget shutdown sigaltstack signalfd
+setsid setsockopt set_thread_area set_tid_address setuid setxattr shmat shmctl shmdt shmget shutdown sigaltstack
+signalfd
 signalfd4 socketpair splice stat statfs statx symlink symlinkat sync sync_file_range syncfs sysinfo tee tgkill time
 timer_create timer_delete timerfd_create timerfd_gettime timerfd_settime timer_getoverrun timer_gettime timer_settime
 times tkill truncate umask uname unlink unlinkat utime utimensat utimes vfork vmsplice wait4 waitid write writev
@@ -43,11 +47,14 @@ times tkill truncate umask uname unlink unlinkat utime utimensat utimes vfork vm
 
 REFUSED = """
 acct add_key adjtimex bpf chroot clock_adjtime clock_settime create_module delete_module fanotify_init fanotify_mark
-finit_module fsconfig fsmount fsopen fspick get_mempolicy init_module io_cancel io_destroy io_getevents io_setup io_submit
-io_uring_enter io_uring_register io_uring_setup ioperm iopl kcmp kexec_file_load kexec_load keyctl lookup_dcookie mbind migrate_pages mount mount_setattr
+finit_module fsconfig fsmount fsopen fspick get_mempolicy init_module io_cancel io_destroy io_getevents io_setup
+io_submit
+io_uring_enter io_uring_register io_uring_setup ioperm iopl kcmp kexec_file_load kexec_load keyctl lookup_dcookie
+mbind migrate_pages mount mount_setattr
 move_mount move_pages name_to_handle_at nfsservctl open_by_handle_at open_tree perf_event_open pidfd_getfd pivot_root
 process_madvise process_mrelease process_vm_readv process_vm_writev ptrace quotactl quotactl_fd reboot request_key
-set_mempolicy setdomainname sethostname setns settimeofday statmount listmount swapoff swapon sysfs syslog umount umount2
+set_mempolicy setdomainname sethostname setns settimeofday statmount listmount swapoff swapon sysfs syslog umount
+umount2
 unshare uselib userfaultfd ustat vhangup
 """.split()
 """Answered with EPERM, so that programs see a refusal; what is in neither list does not exist (ENOSYS)."""

@@ -1,4 +1,6 @@
-"""A driver proves itself before anything is trusted to it: it must refuse every escape tried in a real sandbox of its own."""
+"""A driver proves itself before anything is trusted to it: it must refuse every escape tried in a real sandbox of its
+own.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
 """Numbered slots, one per live sandbox of a machine: a lock file, a user id of its own, the name of its control group.
 
-The lock is held by the launcher and so ends with it, however it ends. Whoever gets the lock of a slot may clear away what an
+The lock is held by the launcher and so ends with it, however it ends. Whoever gets the lock of a slot may clear away
+what an
 earlier holder left behind. Light imports: used by the launcher.
 """
 

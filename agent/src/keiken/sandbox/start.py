@@ -38,7 +38,9 @@ class NotStarted(Exception):
 
 
 def start(module: str, plan: dict[str, Any], fds: Sequence[int] = ()) -> Started:
-    """Run ``keiken.sandbox.<module>.main``; never forked from us, so nothing of our memory is in it. Raises NotStarted."""
+    """Run ``keiken.sandbox.<module>.main``; never forked from us, so nothing of our memory is in it. Raises
+    NotStarted.
+    """
     ours, theirs = wire.pair()
     with tempfile.TemporaryFile() as complaints:
         process = subprocess.Popen(

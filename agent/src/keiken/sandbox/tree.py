@@ -10,13 +10,17 @@ from pathlib import Path
 
 
 def listing(root: Path) -> Iterator[bytes]:
-    """One line per entry, sorted by path: path, type, mode, size or link target, sha256 of the content. Times do not count."""
+    """One line per entry, sorted by path: path, type, mode, size or link target, sha256 of the content. Times do not
+    count.
+    """
     for path in sorted(_below(os.fsencode(root), b"")):
         yield _line(os.path.join(os.fsencode(root), path), path)
 
 
 def quick_marks(root: Path) -> str:
-    """A digest over path, size and modification time of every regular file: finds accidents in a fraction of the time."""
+    """A digest over path, size and modification time of every regular file: finds accidents in a fraction of the
+    time.
+    """
     made = hashlib.sha256()
     base = os.fsencode(root)
     for path in sorted(_below(base, b"")):

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 _MOST_DESCRIPTORS = 16
-_MOST_BYTES = 65_536
+_MOST_BYTES = 262_144
 
 
 def pair() -> tuple[socket.socket, socket.socket]:
