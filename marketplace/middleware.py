@@ -7,6 +7,7 @@ from typing import Final
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
+from django.utils.translation import gettext as _
 
 from accounts.domain.refusals import Refusal, TooLarge
 from marketplace.pages.errors import refusal_page
@@ -58,7 +59,7 @@ class SecurityHeaders:
             return None
         return refusal_page(
             request,
-            Refusal("malformed_request", "The address contains the character NUL.", "Leave it out."),
+            Refusal("malformed_request", _("The address contains the character NUL."), _("Leave it out.")),
         )
 
     @staticmethod
@@ -72,8 +73,8 @@ class SecurityHeaders:
             request,
             TooLarge(
                 "body_too_large",
-                f"The request has {declared} bytes; at most {limit} are taken.",
-                "Leave out of the package what a replay does not need, above all recordings in trace/.",
+                _("The request has {size} bytes; at most {limit} are taken.").format(size=declared, limit=limit),
+                _("Leave out of the package what a replay does not need, above all recordings in trace/."),
                 {"limit_bytes": limit},
             ),
         )

@@ -9,6 +9,7 @@ from typing import Any
 from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation
 from django.http import Http404, HttpRequest, JsonResponse
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 from rest_framework import exceptions
 from rest_framework.response import Response
 
@@ -21,16 +22,52 @@ CONTENT_TYPE = "application/problem+json"
 logger = logging.getLogger(__name__)
 
 API_CODES: tuple[tuple[type[exceptions.APIException], str, str], ...] = (
-    (exceptions.ValidationError, "invalid_request", "Correct the fields named in 'errors' and send it again."),
-    (exceptions.ParseError, "malformed_request", "Send a well-formed body, or none where none is asked for."),
-    (exceptions.AuthenticationFailed, "authentication_failed", "Sign in again, or send another API key."),
-    (exceptions.NotAuthenticated, "authentication_required", "Sign in, or send 'Authorization: Bearer kk_…'."),
-    (exceptions.PermissionDenied, "forbidden", "Ask an owner of your organization, or act for another one."),
-    (exceptions.NotFound, "not_found", "Check the address, and whether you are signed in for the right organization."),
-    (exceptions.MethodNotAllowed, "method_not_allowed", "Use one of the methods named in the Allow header."),
-    (exceptions.NotAcceptable, "not_acceptable", "Ask for application/json, or leave the Accept header out."),
-    (exceptions.UnsupportedMediaType, "unsupported_media_type", "Use the media type that /api/v1/openapi.json names."),
-    (exceptions.Throttled, "rate_limited", "Wait as long as the Retry-After header says, then try again."),
+    (
+        exceptions.ValidationError,
+        "invalid_request",
+        gettext_noop("Correct the fields named in 'errors' and send it again."),
+    ),
+    (
+        exceptions.ParseError,
+        "malformed_request",
+        gettext_noop("Send a well-formed body, or none where none is asked for."),
+    ),
+    (exceptions.AuthenticationFailed, "authentication_failed", gettext_noop("Sign in again, or send another API key.")),
+    (
+        exceptions.NotAuthenticated,
+        "authentication_required",
+        gettext_noop("Sign in, or send 'Authorization: Bearer kk_…'."),
+    ),
+    (
+        exceptions.PermissionDenied,
+        "forbidden",
+        gettext_noop("Ask an owner of your organization, or act for another one."),
+    ),
+    (
+        exceptions.NotFound,
+        "not_found",
+        gettext_noop("Check the address, and whether you are signed in for the right organization."),
+    ),
+    (
+        exceptions.MethodNotAllowed,
+        "method_not_allowed",
+        gettext_noop("Use one of the methods named in the Allow header."),
+    ),
+    (
+        exceptions.NotAcceptable,
+        "not_acceptable",
+        gettext_noop("Ask for application/json, or leave the Accept header out."),
+    ),
+    (
+        exceptions.UnsupportedMediaType,
+        "unsupported_media_type",
+        gettext_noop("Use the media type that /api/v1/openapi.json names."),
+    ),
+    (
+        exceptions.Throttled,
+        "rate_limited",
+        gettext_noop("Wait as long as the Retry-After header says, then try again."),
+    ),
 )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from django.utils.translation import gettext as _
 from drf_spectacular.utils import extend_schema
 from pydantic import ValidationError
 from rest_framework.request import Request
@@ -79,8 +80,8 @@ def _report(data: object) -> Report:
         named = {".".join(str(part) for part in item["loc"]): [item["msg"]] for item in found}
         raise Invalid(
             "report_malformed",
-            "This is no replay report.",
-            "Send the file that 'keiken replay' wrote, unchanged.",
+            _("This is no replay report."),
+            _("Send the file that 'keiken replay' wrote, unchanged."),
             {"errors": named},
         ) from None
 

@@ -69,6 +69,8 @@ class KeyForm(forms.Form):
 
 
 class OfferForm(forms.Form):
+    """Terms and the offer of them in one go."""
+
     name = forms.CharField(
         label=_("Name of the terms"), max_length=64, validators=[SLUG], help_text=_("For example acme-standard.")
     )
@@ -79,7 +81,12 @@ class OfferForm(forms.Form):
         help_text=_("When the text is a known license, for example Apache-2.0. Else leave it empty."),
     )
     text = forms.CharField(
-        label=_("Text"), max_length=100_000, strip=False, widget=forms.Textarea(attrs={"rows": 14, "class": "code"})
+        label=_("Text"),
+        max_length=100_000,
+        strip=False,
+        required=False,
+        widget=forms.Textarea(attrs={"rows": 14, "class": "code"}),
+        help_text=_("Exactly this text is what others accept. With an SPDX expression it may stay empty."),
     )
     uses = forms.MultipleChoiceField(
         label=_("Who accepts may"), choices=USE_CHOICES, widget=forms.CheckboxSelectMultiple, initial=["replay", "read"]
@@ -91,7 +98,7 @@ class OfferForm(forms.Form):
     grant_days = forms.IntegerField(
         label=_("Days a license lasts"),
         min_value=1,
-        max_value=36_500,
+        max_value=3650,
         required=False,
         help_text=_("Empty: until revoked."),
     )

@@ -87,5 +87,5 @@ def _publish(actor: Actor, experience: Experience, wanted: dict[str, Any]) -> No
 def _offer(actor: Actor, experience: Experience, offer_id: UUID) -> Offer:
     found = next((item for item in offers_of(experience, actor) if item.id == offer_id), None)
     if found is None:
-        raise NotFound("offer")
+        raise NotFound(_("offer"))
     return found

@@ -59,7 +59,7 @@ def new_organization(request: HttpRequest) -> HttpResponse:
 def switch_organization(request: HttpRequest) -> HttpResponse:
     slug = request.POST.get("organization", "")
     if slug not in {member.organization.slug for member in selectors.memberships_of(person_of(request).pk)}:
-        raise NotFound("organization")
+        raise NotFound(_("organization"))
     request.session[ACTING_ORGANIZATION] = slug
     return redirect("organization", slug)
 
@@ -101,14 +101,14 @@ def _change_members(request: HttpRequest, actor: Actor, organization: Organizati
         return _("The member is added.")
     member = organization.memberships.filter(person_id=_number(request.POST.get("person"))).first()
     if member is None:
-        raise NotFound("member")
+        raise NotFound(_("member"))
     if wanted == "change":
         change_role(actor=actor, organization=organization, person=member.person, role=request.POST.get("role", ""))
         return _("The role is changed.")
     if wanted == "remove":
         remove_member(actor=actor, organization=organization, person=member.person)
         return _("The member is removed.")
-    raise NotFound("action")
+    raise NotFound(_("action"))
 
 
 @login_required
@@ -147,12 +147,12 @@ def _change_agents(request: HttpRequest, actor: Actor, organization: Organizatio
     if wanted == "revoke_key":
         key = organization.api_keys.filter(pk=_number(request.POST.get("key"))).first()
         if key is None:
-            raise NotFound("key")
+            raise NotFound(_("key"))
         revoke_key(actor=actor, key=key)
         return {"done": _("The key is revoked. It is refused from the next request on.")}
     if wanted == "issue_key":
         return _issue_key(request, actor, organization)
-    raise NotFound("action")
+    raise NotFound(_("action"))
 
 
 def _issue_key(request: HttpRequest, actor: Actor, organization: Organization) -> dict[str, Any]:
