@@ -166,7 +166,8 @@ def test_the_32_bit_calling_convention_ends_the_process(sandbox: BubblewrapSandb
 def test_a_command_inherits_nothing_but_its_three_streams(sandbox: BubblewrapSandbox) -> None:
     script = (
         "for my $p ($$, grep { /^[0-9]+$/ } map { s{.*/}{}r } glob('/proc/[0-9]*')) { for (glob(\"/proc/$p/fd/*\")) {"
-        ' my $to = readlink($_) // next; print "$p $_ $to\\n" if $p == $$ ? !m{/[0-3]$} : $to =~ /socket|memfd|namespace|mnt:/ } }'
+        " my $to = readlink($_) // next;"
+        ' print "$p $_ $to\\n" if $p == $$ ? !m{/[0-3]$} : $to =~ /socket|memfd|namespace|mnt:/ } }'
     )
     listed = perl(sandbox, script)
     assert (listed.exit_code, listed.stdout) == (0, b"")

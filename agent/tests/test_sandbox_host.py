@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import signal
 import socket
@@ -18,10 +19,15 @@ import keiken
 from keiken.errors import Failed, Refused
 from keiken.sandbox import drivers, host, landlock
 from keiken.sandbox.host import HostDriver, HostSandbox
-from keiken.sandbox.protocol import Limits, RunResult
+from keiken.sandbox.protocol import Environment, Limits, RunResult
 
 Opener = Callable[..., HostSandbox]
 EVERYDAY = ("cat", "echo", "mkdir", "perl", "python3", "sleep", "touch", "true")
+
+
+@functools.cache
+def this_machine() -> Environment:
+    return host.environment()
 
 
 @pytest.fixture
@@ -29,7 +35,7 @@ def opener(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Opener]:
     monkeypatch.setenv("KEIKEN_CACHE_DIR", str(tmp_path / "cache"))
     package = package_at(tmp_path / "sample")
     live: list[HostSandbox] = []
-    environment = host.environment()
+    environment = this_machine()
 
     def open_one(
         write: tuple[str, ...] = ("work/**",), commands: tuple[str, ...] = EVERYDAY, network: tuple[str, ...] = ()

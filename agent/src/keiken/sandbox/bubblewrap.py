@@ -160,4 +160,4 @@ def advice_for(words: str) -> str:
         )
     if "Can't mount proc" in words:
         return _("The container hides parts of /proc: run the worker on the machine itself or with an unmasked /proc.")
-    return _("Run 'keiken doctor', or see docs/sandbox.md, for what this driver needs.")
+    return _("See docs/sandbox.md for what this driver needs from the machine.")

@@ -51,7 +51,7 @@ def arguments(plan: Mapping[str, Any], *, info: int, seccomp: int) -> list[str]:
 def limits_of(limits: Mapping[str, Any]) -> dict[str, int]:
     """Resource limits of each process inside, by their names in the module ``resource``."""
     return {
-        "RLIMIT_CORE": 0,
+        "RLIMIT_CORE": 1,  # one byte: no dump, and unlike zero it also keeps the machine's crash handler from starting
         "RLIMIT_NOFILE": int(limits["open_files"]),
         "RLIMIT_FSIZE": int(limits["file_mib"]) << 20,
         "RLIMIT_NPROC": int(limits["pids"]) + 3,
