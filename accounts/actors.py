@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from accounts.domain.refusals import Forbidden, Unauthenticated
@@ -42,6 +42,12 @@ class Actor:
 
     def acts_for(self, organization_id: int) -> bool:
         return self.organization_id == organization_id
+
+    def seen_from_outside(self) -> Actor:
+        """The actor as another organization may know them: without ids, and never by an e-mail address."""
+        is_address = "@" in self.name
+        name = f"someone of {self.organization_slug}" if is_address else self.name
+        return replace(self, id=None, api_key_id=None, name=name)
 
     def require_known(self) -> None:
         """Raises Unauthenticated for a stranger."""

@@ -4,169 +4,279 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.http import HttpResponse
+from django.utils import timezone
+from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.access import organization_for
-from accounts.interface import ActorView, checked, refusals
+from accounts.interface import ActorView, PageQuery, checked, refusals
+from accounts.paging import page
 from experiences.access import experience_for
+from licensing import selectors
 from licensing.access import terms_for
-from licensing.domain.terms import USES
+from licensing.domain.grants import state_of
+from licensing.domain.terms import TEXT_LIMIT, USES
 from licensing.models import Grant, Offer, Terms
-from licensing.selectors import grants_concerning, offers_of
 from licensing.services.accept_offer import accept_offer
-from licensing.services.create_offer import create_offer
+from licensing.services.create_offer import LONGEST_DAYS, create_offer
 from licensing.services.create_terms import create_terms
 from licensing.services.revoke_grant import revoke_grant
+from licensing.services.withdraw_offer import withdraw_offer
 
 
-class TermsShape(serializers.ModelSerializer[Terms]):
-    text_url = serializers.SerializerMethodField()
-
-    class Meta:
-        model = Terms
-        fields = ["id", "name", "version", "kind", "spdx", "text_sha256", "uses", "text_url"]
-
-    def get_text_url(self, terms: Terms) -> str:
-        return f"/api/v1/terms/{terms.pk}"
+class TermsShape(serializers.Serializer[object]):
+    id = serializers.UUIDField()
+    name = serializers.CharField()
+    version = serializers.IntegerField()
+    kind = serializers.ChoiceField(["spdx", "custom"])
+    spdx = serializers.CharField(allow_blank=True)
+    text_sha256 = serializers.CharField(help_text="Of the text's UTF-8 bytes, in hex.")
+    uses = serializers.ListField(child=serializers.ChoiceField(USES))
+    text_url = serializers.CharField()
 
 
 class TermsWithText(TermsShape):
-    class Meta(TermsShape.Meta):
-        fields = [*TermsShape.Meta.fields, "text"]
+    organization = serializers.CharField()
+    text = serializers.CharField()
 
 
-class NewTerms(serializers.Serializer[Any]):
-    name = serializers.SlugField(max_length=64)
+class TermsList(serializers.Serializer[object]):
+    results = TermsShape(many=True)
+
+
+class TermsRequest(serializers.Serializer[object]):
+    name = serializers.CharField(max_length=64, help_text="The same name again makes the next version.")
     kind = serializers.ChoiceField(["spdx", "custom"])
     spdx = serializers.CharField(required=False, allow_blank=True, default="", max_length=200)
-    text = serializers.CharField(required=False, allow_blank=True, default="", max_length=200_000)
-    uses = serializers.ListField(child=serializers.ChoiceField(USES), allow_empty=False)
+    text = serializers.CharField(
+        required=False, allow_blank=True, default="", max_length=TEXT_LIMIT, trim_whitespace=False
+    )
+    uses = serializers.ListField(
+        child=serializers.CharField(max_length=20),
+        required=False,
+        default=list,
+        max_length=20,
+        help_text=f"Some of {', '.join(USES)}. May be left out for well-known SPDX licenses.",
+    )
 
 
-class OfferShape(serializers.ModelSerializer[Offer]):
+class OfferShape(serializers.Serializer[object]):
+    id = serializers.UUIDField()
+    kind = serializers.ChoiceField(["free", "organization"])
     terms = TermsShape()
-
-    class Meta:
-        model = Offer
-        fields = ["id", "kind", "terms", "grant_days"]
+    grant_days = serializers.IntegerField(allow_null=True, help_text="null: until revoked.")
 
 
-class NewOffer(serializers.Serializer[Any]):
+class OfferList(serializers.Serializer[object]):
+    results = OfferShape(many=True)
+
+
+class OfferRequest(serializers.Serializer[object]):
     terms = serializers.UUIDField()
     kind = serializers.ChoiceField(["free", "organization"])
-    grant_days = serializers.IntegerField(required=False, allow_null=True, default=None, min_value=1, max_value=3650)
+    grant_days = serializers.IntegerField(
+        required=False, allow_null=True, default=None, min_value=1, max_value=LONGEST_DAYS
+    )
 
 
-class AcceptRequest(serializers.Serializer[Any]):
+class AcceptRequest(serializers.Serializer[object]):
     terms_sha256 = serializers.CharField(max_length=64, help_text="The hash of exactly the text you accept.")
 
 
-class RevokeRequest(serializers.Serializer[Any]):
+class RevokeRequest(serializers.Serializer[object]):
     reason = serializers.CharField(max_length=300)
 
 
-class GrantShape(serializers.ModelSerializer[Grant]):
-    organization = serializers.CharField(source="organization.slug")
-    experience = serializers.CharField()
-    uses = serializers.ListField(child=serializers.CharField(), source="acceptance.offer.terms.uses")
-    text_sha256 = serializers.CharField(source="acceptance.text_sha256")
+class GrantShape(serializers.Serializer[object]):
+    id = serializers.UUIDField()
+    organization = serializers.CharField(help_text="Who may use it.")
+    experience = serializers.CharField(help_text="organization/name")
+    state = serializers.ChoiceField(["not_started", "current", "ended", "revoked"])
+    starts_at = serializers.DateTimeField()
+    ends_at = serializers.DateTimeField(allow_null=True, help_text="null: until revoked.")
+    revoked_at = serializers.DateTimeField(allow_null=True)
+    revoked_reason = serializers.CharField(allow_blank=True)
+    uses = serializers.ListField(child=serializers.ChoiceField(USES))
+    terms = TermsShape()
 
-    class Meta:
-        model = Grant
-        fields = [
-            "id",
-            "organization",
-            "experience",
-            "starts_at",
-            "ends_at",
-            "revoked_at",
-            "revoked_reason",
-            "uses",
-            "text_sha256",
-        ]
+
+class GrantPage(serializers.Serializer[object]):
+    results = GrantShape(many=True)
+    next = serializers.CharField(allow_null=True, help_text="A cursor, not an address.")
+    previous = serializers.CharField(allow_null=True)
 
 
 class OrganizationTermsView(ActorView):
+    """The terms an organization has written down."""
+
+    @extend_schema(operation_id="list_terms", tags=["licensing"], responses={200: TermsList, **refusals(401, 403, 404)})
+    def get(self, request: Request, organization: str) -> Response:
+        found = organization_for(self.actor, organization)
+        self.actor.require("read", found.pk)
+        return Response({"results": [_terms(row) for row in selectors.terms_of(found)]})
+
     @extend_schema(
         operation_id="create_terms",
         tags=["licensing"],
-        request=NewTerms,
-        responses={201: TermsWithText, **refusals(400, 401, 403, 404, 422)},
+        request=TermsRequest,
+        responses={201: TermsWithText, **refusals(400, 401, 403, 404, 413, 415, 422)},
     )
     def post(self, request: Request, organization: str) -> Response:
-        self.actor.require("publish")
-        found = organization_for(self.actor, organization)
-        terms = create_terms(actor=self.actor, organization=found, **checked(NewTerms, request.data))
-        return Response(TermsWithText(terms).data, status=201)
+        """Write terms down. The same content as the newest version of that name answers with that version."""
+        actor = self.actor
+        found = organization_for(actor, organization)
+        actor.require("publish", found.pk)
+        made = create_terms(actor=actor, organization=found, **checked(TermsRequest, request.data))
+        return Response(_terms_with_text(made), status=201)
 
 
 class TermsView(ActorView):
-    """The exact text and its machine-readable uses."""
+    """The exact text and its machine-readable uses; with ``Accept: text/plain`` the text alone."""
 
-    @extend_schema(operation_id="get_terms", tags=["licensing"], responses={200: TermsWithText, **refusals(401, 404)})
-    def get(self, request: Request, terms: str) -> Response:
-        return Response(TermsWithText(terms_for(self.actor, terms)).data)
-
-
-class OffersView(ActorView):
     @extend_schema(
-        operation_id="list_offers", tags=["licensing"], responses={200: OfferShape(many=True), **refusals(401, 404)}
+        operation_id="get_terms",
+        tags=["licensing"],
+        responses={
+            (200, "application/json"): TermsWithText,
+            (200, "text/plain"): OpenApiTypes.STR,
+            **refusals(401, 404),
+        },
     )
+    def get(self, request: Request, terms: str) -> Response | HttpResponse:
+        found = terms_for(self.actor, terms)
+        if request.headers.get("Accept", "").lower().startswith("text/plain"):
+            return HttpResponse(found.text, content_type="text/plain; charset=utf-8", headers={"Vary": "Accept"})
+        return Response(_terms_with_text(found), headers={"Vary": "Accept"})
+
+
+class OfferListView(ActorView):
+    """The offers of an experience that are open to the asker."""
+
+    @extend_schema(operation_id="list_offers", tags=["licensing"], responses={200: OfferList, **refusals(401, 404)})
     def get(self, request: Request, organization: str, name: str) -> Response:
-        offers = offers_of(experience_for(self.actor, organization, name), self.actor)
-        return Response(OfferShape(offers, many=True).data)
+        offers = selectors.offers_of(experience_for(self.actor, organization, name), self.actor)
+        return Response({"results": [_offer(row) for row in offers]})
 
     @extend_schema(
         operation_id="create_offer",
         tags=["licensing"],
-        request=NewOffer,
-        responses={201: OfferShape, **refusals(400, 401, 403, 404, 422)},
+        request=OfferRequest,
+        responses={201: OfferShape, **refusals(400, 401, 403, 404, 415, 422)},
     )
     def post(self, request: Request, organization: str, name: str) -> Response:
-        experience = experience_for(self.actor, organization, name)
-        self.actor.require("publish", experience.organization_id)
-        wanted = checked(NewOffer, request.data)
-        terms = terms_for(self.actor, wanted.pop("terms"))
-        offer = create_offer(actor=self.actor, experience=experience, terms=terms, **wanted)
-        return Response(OfferShape(offer).data, status=201)
+        """Offer an experience on terms of one's own. It replaces the active offer of the same kind; grants stay."""
+        actor = self.actor
+        actor.require_known()
+        experience = experience_for(actor, organization, name)
+        actor.require("publish", experience.organization_id)
+        wanted = checked(OfferRequest, request.data)
+        terms = terms_for(actor, wanted["terms"])
+        made = create_offer(
+            actor=actor, experience=experience, terms=terms, kind=wanted["kind"], grant_days=wanted["grant_days"]
+        )
+        return Response(_offer(made), status=201)
 
 
-class AcceptancesView(ActorView):
+class OfferView(ActorView):
+    """One offer."""
+
+    @extend_schema(operation_id="withdraw_offer", tags=["licensing"], responses={204: None, **refusals(401, 403, 404)})
+    def delete(self, request: Request, offer: str) -> Response:
+        """Nobody can accept it from now on. Grants given on it stay."""
+        withdraw_offer(actor=self.actor, offer_id=offer)
+        return Response(status=204)
+
+
+class AcceptanceListView(ActorView):
     """Accept an offer for your organization. Accepting again while the license holds gives the same one."""
 
     @extend_schema(
         operation_id="accept_offer",
         tags=["licensing"],
         request=AcceptRequest,
-        responses={201: GrantShape, **refusals(400, 401, 403, 404, 409)},
+        responses={201: GrantShape, **refusals(400, 401, 403, 404, 409, 415)},
     )
     def post(self, request: Request, offer: str) -> Response:
-        self.actor.require("license")
+        actor = self.actor
+        actor.require("license")
         wanted = checked(AcceptRequest, request.data)
-        grant = accept_offer(actor=self.actor, offer_id=offer, terms_sha256=wanted["terms_sha256"])
-        return Response(GrantShape(grant).data, status=201)
+        grant = accept_offer(actor=actor, offer_id=offer, terms_sha256=wanted["terms_sha256"])
+        return Response(_grant(grant), status=201)
 
 
-class GrantsView(ActorView):
+class GrantListView(ActorView):
+    """Licenses that your organization holds, and those on experiences of its own, newest first."""
+
     @extend_schema(
-        operation_id="list_grants", tags=["licensing"], responses={200: GrantShape(many=True), **refusals(401)}
+        operation_id="list_grants",
+        tags=["licensing"],
+        parameters=[PageQuery],
+        responses={200: GrantPage, **refusals(400, 401, 403)},
     )
     def get(self, request: Request) -> Response:
-        self.actor.require("read")
-        return Response(GrantShape(grants_concerning(self.actor)[:500], many=True).data)
+        actor = self.actor
+        actor.require("read")
+        query = checked(PageQuery, request.query_params)
+        # Each grant has one acceptance, and acceptances are counted.
+        rows = page(selectors.grants_concerning(actor), query["cursor"], query["limit"], key="acceptance_id")
+        return Response({"results": [_grant(row) for row in rows], "next": rows.next, "previous": rows.previous})
 
 
 class GrantView(ActorView):
+    """One license that an experience of your organization has given."""
+
     @extend_schema(
         operation_id="revoke_grant",
         tags=["licensing"],
         request=RevokeRequest,
-        responses={200: GrantShape, **refusals(400, 401, 403, 404)},
+        responses={200: GrantShape, **refusals(400, 401, 403, 404, 409, 415, 422)},
     )
     def delete(self, request: Request, grant: str) -> Response:
-        self.actor.require("publish")
+        """Take it back, with a reason for its holder to read. It permits nothing from the next request on."""
+        actor = self.actor
+        actor.require("publish")
         wanted = checked(RevokeRequest, request.data)
-        return Response(GrantShape(revoke_grant(actor=self.actor, grant_id=grant, reason=wanted["reason"])).data)
+        return Response(_grant(revoke_grant(actor=actor, grant_id=grant, reason=wanted["reason"])))
+
+
+def _terms(terms: Terms) -> dict[str, Any]:
+    return {
+        "id": terms.pk,
+        "name": terms.name,
+        "version": terms.version,
+        "kind": terms.kind,
+        "spdx": terms.spdx,
+        "text_sha256": terms.text_sha256,
+        "uses": terms.uses,
+        "text_url": f"/api/v1/terms/{terms.pk}",
+    }
+
+
+def _terms_with_text(terms: Terms) -> dict[str, Any]:
+    return {**_terms(terms), "organization": terms.organization.slug, "text": terms.text}
+
+
+def _offer(offer: Offer) -> dict[str, Any]:
+    return {"id": offer.pk, "kind": offer.kind, "terms": _terms(offer.terms), "grant_days": offer.grant_days}
+
+
+def _grant(grant: Grant) -> dict[str, Any]:
+    terms = grant.acceptance.offer.terms
+    return {
+        "id": grant.pk,
+        "organization": grant.organization.slug,
+        "experience": str(grant.experience),
+        "state": state_of(
+            starts_at=grant.starts_at, ends_at=grant.ends_at, revoked_at=grant.revoked_at, now=timezone.now()
+        ),
+        "starts_at": grant.starts_at,
+        "ends_at": grant.ends_at,
+        "revoked_at": grant.revoked_at,
+        "revoked_reason": grant.revoked_reason,
+        "uses": terms.uses,
+        "terms": _terms(terms),
+    }

@@ -1,4 +1,6 @@
-"""Addresses of licensing below /api/v1/."""
+"""The addresses of licensing under /api/v1/."""
+
+from __future__ import annotations
 
 from django.urls import path
 
@@ -7,8 +9,9 @@ from licensing import api
 urlpatterns = [
     path("organizations/<slug:organization>/terms", api.OrganizationTermsView.as_view(), name="api_organization_terms"),
     path("terms/<str:terms>", api.TermsView.as_view(), name="api_terms"),
-    path("experiences/<slug:organization>/<slug:name>/offers", api.OffersView.as_view(), name="api_offers"),
-    path("offers/<str:offer>/acceptances", api.AcceptancesView.as_view(), name="api_acceptances"),
-    path("grants", api.GrantsView.as_view(), name="api_grants"),
+    path("experiences/<slug:organization>/<slug:name>/offers", api.OfferListView.as_view(), name="api_offers"),
+    path("offers/<str:offer>", api.OfferView.as_view(), name="api_offer"),
+    path("offers/<str:offer>/acceptances", api.AcceptanceListView.as_view(), name="api_acceptances"),
+    path("grants", api.GrantListView.as_view(), name="api_grants"),
     path("grants/<str:grant>", api.GrantView.as_view(), name="api_grant"),
 ]

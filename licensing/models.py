@@ -87,7 +87,10 @@ class Acceptance(models.Model):
 
 
 class Grant(models.Model):
-    """An organization may use an experience from start to end, unless revoked."""
+    """An organization may use an experience from start to end, unless revoked.
+
+    Whether it permits follows from these times alone (``licensing.domain.grants``), never from whether it was swept.
+    """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     acceptance = models.OneToOneField(Acceptance, on_delete=models.PROTECT, related_name="grant")
@@ -97,13 +100,19 @@ class Grant(models.Model):
     ends_at = models.DateTimeField(null=True, blank=True)
     revoked_at = models.DateTimeField(null=True, blank=True)
     revoked_reason = models.CharField(max_length=300, blank=True)
+    closed_at = models.DateTimeField(null=True, blank=True)
+    """When it was found ended and its permissions were taken away, so that another grant can follow."""
 
     class Meta:
         constraints = [
             models.UniqueConstraint(
                 fields=["experience", "organization"],
-                condition=Q(revoked_at__isnull=True),
+                condition=Q(revoked_at__isnull=True, closed_at__isnull=True),
                 name="grant_open_once",
+            ),
+            models.CheckConstraint(
+                condition=Q(closed_at__isnull=True) | Q(ends_at__isnull=False, closed_at__gte=models.F("ends_at")),
+                name="grant_closed_after_end",
             ),
             models.CheckConstraint(
                 condition=Q(ends_at__isnull=True) | Q(ends_at__gt=models.F("starts_at")),

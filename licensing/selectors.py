@@ -1,4 +1,4 @@
-"""Reading offers and grants."""
+"""Reading offers and grants. Whether a grant permits now is decided here and nowhere else."""
 
 from __future__ import annotations
 
@@ -6,9 +6,19 @@ from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from accounts.actors import Actor
+from accounts.models import Organization
 from experiences.models import Experience
-from licensing.drivers import DRIVERS
-from licensing.models import Grant, Offer
+from licensing.drivers import DRIVERS, Facts
+from licensing.models import Grant, Offer, Terms
+
+
+def facts_of(offer: Offer) -> Facts:
+    """What the offer's driver may know. ``offer.experience`` should be loaded."""
+    return Facts(publisher_id=offer.experience.organization_id, grant_days=offer.grant_days)
+
+
+def is_open_to(offer: Offer, actor: Actor) -> bool:
+    return offer.is_active and DRIVERS[offer.kind].may_see(facts_of(offer), buyer_id=actor.organization_id)
 
 
 def offers_of(experience: Experience, actor: Actor) -> list[Offer]:
@@ -16,34 +26,39 @@ def offers_of(experience: Experience, actor: Actor) -> list[Offer]:
     offers = Offer.objects.filter(experience=experience, is_active=True).select_related(
         "terms", "experience__organization"
     )
-    return [
-        offer
-        for offer in offers.order_by("created_at", "pk")
-        if DRIVERS[offer.kind].may_see(buyer_id=actor.organization_id, publisher_id=experience.organization_id)
-    ]
+    return [offer for offer in offers.order_by("created_at", "pk") if is_open_to(offer, actor)]
+
+
+def unended_grants() -> QuerySet[Grant]:
+    """Grants that permit now or will: of one organization and experience there is never more than one."""
+    return Grant.objects.filter(Q(ends_at__isnull=True) | Q(ends_at__gt=timezone.now()), revoked_at__isnull=True)
 
 
 def current_grants() -> QuerySet[Grant]:
-    """Grants that hold now. What has ended does not, whether or not it was swept."""
-    now = timezone.now()
-    return Grant.objects.filter(
-        Q(ends_at__isnull=True) | Q(ends_at__gt=now), revoked_at__isnull=True, starts_at__lte=now
-    )
+    """Grants that permit now. What has ended does not, whether or not it was swept."""
+    return unended_grants().filter(starts_at__lte=timezone.now())
+
+
+def current_grant(organization_id: int, experience_id: int) -> Grant | None:
+    """The grant by which an organization may use an experience now. One query, never cached."""
+    found = current_grants().select_related("acceptance__offer__terms")
+    return found.filter(experience_id=experience_id, organization_id=organization_id).first()
 
 
 def grant_of(actor: Actor, experience: Experience) -> Grant | None:
     """The current grant of the actor's organization."""
-    if actor.organization_id is None:
-        return None
-    return current_grants().filter(experience=experience, organization_id=actor.organization_id).first()
+    return current_grant(actor.organization_id, experience.pk) if actor.organization_id is not None else None
 
 
 def grants_concerning(actor: Actor) -> QuerySet[Grant]:
     """Every grant the actor's organization holds or has given."""
-    return (
-        Grant.objects.filter(
-            Q(organization_id=actor.organization_id) | Q(experience__organization_id=actor.organization_id)
-        )
-        .select_related("organization", "experience__organization", "acceptance__offer__terms")
-        .order_by("-starts_at", "pk")
-    )
+    if actor.organization_id is None:
+        return Grant.objects.none()
+    return Grant.objects.filter(
+        Q(organization_id=actor.organization_id) | Q(experience__organization_id=actor.organization_id)
+    ).select_related("organization", "experience__organization", "acceptance__offer__terms")
+
+
+def terms_of(organization: Organization) -> QuerySet[Terms]:
+    """An organization's own terms, all versions, without their texts."""
+    return organization.terms.defer("text").order_by("name", "-version")

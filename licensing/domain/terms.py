@@ -1,26 +1,29 @@
-"""Rules of terms: the uses a machine can read, and the text's hash."""
+"""Rules of terms: the uses a machine can read, the exact text and its hash."""
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
+from typing import Final
 
-USES = ("replay", "read", "modify", "derive", "redistribute", "resell", "train")
-TEXT_LIMIT = 200_000
+from licensing.domain.spdx import EVERY_USE
+
+USES: Final = EVERY_USE
+TEXT_LIMIT: Final = 200_000
+PERMISSIONS: Final = ("download_experience", "replay_experience")
+"""Every object permission a grant can give."""
+
+
+def permissions_of(uses: Iterable[str]) -> tuple[str, ...]:
+    """What the buyer's group gets on the experience: who may not replay it can still download and read it."""
+    return PERMISSIONS if "replay" in set(uses) else ("download_experience",)
 
 
 def normal_text(text: str) -> str:
-    """Line ends and the white space around do not change a text, so they do not change its hash."""
+    """The text as it is kept and hashed: line ends are LF, and there is no white space around it."""
     return text.replace("\r\n", "\n").replace("\r", "\n").strip() + "\n"
 
 
 def text_sha256(text: str) -> str:
+    """Hex, of the UTF-8 bytes."""
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def spdx_text(expression: str) -> str:
-    """The text accepted for a well-known license: which one it is. The license itself is in the package."""
-    return normal_text(
-        f"SPDX-License-Identifier: {expression}\n\n"
-        f"The experience is licensed to you under {expression}, as identified by SPDX. "
-        "The full text of the license is published under that identifier and applies as it stands."
-    )

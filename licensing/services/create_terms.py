@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
-from django.db.models import Max
 from django.utils.translation import gettext as _
 from packaging.licenses import InvalidLicenseExpression, canonicalize_license_expression
 
@@ -14,7 +13,8 @@ from accounts.actors import Actor
 from accounts.domain.refusals import Invalid
 from accounts.models import Organization
 from accounts.services import audit
-from licensing.domain.terms import TEXT_LIMIT, USES, normal_text, spdx_text, text_sha256
+from licensing.domain.spdx import WELL_KNOWN, statement_of
+from licensing.domain.terms import TEXT_LIMIT, USES, normal_text, text_sha256
 from licensing.models import Terms
 
 
@@ -24,65 +24,86 @@ def create_terms(
     organization: Organization,
     name: str,
     kind: str,
-    uses: Sequence[str],
+    uses: Sequence[str] = (),
     text: str = "",
     spdx: str = "",
 ) -> Terms:
-    """``kind`` is ``spdx`` (with ``spdx``, text optional) or ``custom`` (with ``text``). Same text and uses again: same terms.
+    """The terms; the same content as the newest version of that name is that version, and changes nothing.
 
-    Raises Forbidden, or Invalid ``terms_invalid`` naming what is wrong.
+    ``kind`` is ``spdx`` (with ``spdx``; ``text`` is the package's LICENSE where there is one, else a statement which
+    license applies; ``uses`` may be left out for well-known licenses) or ``custom`` (with ``text`` and ``uses``).
+    Raises Unauthenticated, Forbidden, or Invalid ``terms_invalid`` naming what is wrong.
     """
     actor.require("publish", organization.pk)
     text, spdx = _text(kind, text, spdx)
-    unknown = sorted(set(uses) - set(USES))
-    if unknown or not uses:
-        raise _invalid(_("uses must be some of {uses}").format(uses=", ".join(USES)))
+    wanted = _uses(uses, spdx)
     with transaction.atomic(durable=True):
-        Organization.objects.select_for_update().get(pk=organization.pk)
-        rows = Terms.objects.filter(organization=organization, name=name)
-        latest = rows.order_by("-version").first()
-        if latest and (latest.text, latest.spdx, sorted(latest.uses)) == (text, spdx, sorted(set(uses))):
+        # Versions are counted: two at once wait for each other.
+        Organization.objects.select_for_update(no_key=True).get(pk=organization.pk)
+        latest = Terms.objects.filter(organization=organization, name=name).order_by("-version").first()
+        if latest and (latest.kind, latest.spdx, latest.text, latest.uses) == (kind, spdx, text, wanted):
             return latest
         terms = Terms(
             organization=organization,
             name=name,
-            version=(rows.aggregate(last=Max("version"))["last"] or 0) + 1,
+            version=latest.version + 1 if latest else 1,
             kind=kind,
             spdx=spdx,
             text=text,
             text_sha256=text_sha256(text),
-            uses=[use for use in USES if use in uses],
+            uses=wanted,
         )
         try:
-            terms.full_clean(validate_unique=False, validate_constraints=False)
+            terms.clean_fields()
         except ValidationError as error:
             raise _invalid(" ".join(error.messages).rstrip(".")) from None
-        terms.save()
+        terms.save(force_insert=True)
         audit.record(
             actor=actor,
             action="terms.create",
             target=str(terms),
             organization_id=organization.pk,
-            details={"text_sha256": terms.text_sha256},
+            details={"terms": str(terms.pk), "text_sha256": terms.text_sha256, "uses": wanted},
         )
     return terms
 
 
 def _text(kind: str, text: str, spdx: str) -> tuple[str, str]:
+    """The normal text and the canonical expression."""
     if len(text) > TEXT_LIMIT:
-        raise _invalid(_("the text is too long"))
-    if kind == "custom":
-        if not text.strip() or "\0" in text:
+        raise _invalid(_("the text has more than {limit} characters").format(limit=TEXT_LIMIT))
+    if "\0" in text:
+        raise _invalid(_("the text contains the character NUL"))
+    if kind == Terms.Kind.CUSTOM:
+        if not text.strip():
             raise _invalid(_("custom terms need a text"))
+        if spdx:
+            raise _invalid(_("custom terms have no SPDX expression"))
         return normal_text(text), ""
-    if kind != "spdx":
+    if kind != Terms.Kind.SPDX:
         raise _invalid(_("the kind is spdx or custom"))
     try:
         expression = str(canonicalize_license_expression(spdx))
     except InvalidLicenseExpression:
         raise _invalid(_("'{text}' is no SPDX license expression").format(text=spdx[:100])) from None
-    return (normal_text(text) if text.strip() else spdx_text(expression)), expression
+    if "LicenseRef-" in expression and not text.strip():
+        raise _invalid(_("'{text}' is a license of your own, so its text must be given").format(text=expression[:100]))
+    return normal_text(text if text.strip() else statement_of(expression)), expression
+
+
+def _uses(uses: Sequence[str], spdx: str) -> list[str]:
+    """In the fixed order, each once."""
+    if not uses and spdx in WELL_KNOWN:
+        uses = WELL_KNOWN[spdx].uses
+    unknown = sorted(set(uses) - set(USES))
+    if unknown or not uses:
+        raise _invalid(_("uses must be some of {uses}").format(uses=", ".join(USES)))
+    return [use for use in USES if use in uses]
 
 
 def _invalid(why: str) -> Invalid:
-    return Invalid("terms_invalid", _("The terms cannot be used: {why}.").format(why=why))
+    return Invalid(
+        "terms_invalid",
+        _("The terms cannot be used: {why}.").format(why=why),
+        _("Correct it and send them again; nothing was kept."),
+    )
