@@ -13,6 +13,7 @@ from keiken.package.manifest import REFERENCE_PATTERN, SEMVER_PATTERN
 
 _REFERENCE = re.compile(REFERENCE_PATTERN)
 _VERSION = re.compile(SEMVER_PATTERN)
+_HOST = re.compile(r"[a-z0-9_.-]+|[0-9a-f:.]+")
 LATEST = "latest"
 
 
@@ -60,13 +61,13 @@ class Reference:
 
 def server_address(text: str) -> str:
     """The address in its one form: ``https://host[:port]``. Raises UsageError ``server_invalid``."""
-    parts = urlsplit(text.strip())
     try:
-        port, host = parts.port, (parts.hostname or "").encode("idna").decode()
+        parts = urlsplit(text.strip())
+        port, host = parts.port, (parts.hostname or "").encode("idna").decode().lower()
     except (ValueError, UnicodeError):
-        port, host = None, ""
+        parts, port, host = urlsplit(""), None, ""
     is_plain = parts.username is None and parts.path in ("", "/") and not parts.query and not parts.fragment
-    if parts.scheme not in ("http", "https") or not host or not is_plain or not text.isprintable():
+    if parts.scheme not in ("http", "https") or not _HOST.fullmatch(host) or not is_plain or not text.isprintable():
         raise UsageError(
             "server_invalid",
             _("'{text}' is no address of a marketplace.").format(text=text[:200]),

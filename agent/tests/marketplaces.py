@@ -1,0 +1,445 @@
+"""A small marketplace on loopback for tests of the client: real sockets, real signatures, and faults on demand."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import threading
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import yaml
+
+from keiken.package import digest, pack, unpack
+from keiken.trust import SigningKey, Verified, sign, verification_statement
+
+KEY = "kk_abcdefghij_ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789abcdef"
+TERMS = "Use it well.\n"
+TERMS_SHA256 = hashlib.sha256(TERMS.encode()).hexdigest()
+ENVIRONMENT_DIGEST = "sha256:" + "e" * 64
+
+MANIFEST: dict[str, Any] = {
+    "experience": "1",
+    "name": "write-greeting",
+    "version": "1.0.0",
+    "title": "Write a greeting",
+    "license": "Apache-2.0",
+    "conditions": {"os.family": "linux"},
+    "parameters": {"who": {"type": "string", "maxLength": 40, "default": "world"}},
+    "permissions": {"commands": ["cp"], "write": ["work/**"]},
+    "steps": [
+        {
+            "id": "write",
+            "title": "Write it",
+            "file": {"write": "work/draft.txt", "content": "Hello, ${{ parameters.who }}\n"},
+            "expect": ["file('work/draft.txt').exists"],
+        },
+        {
+            "id": "copy",
+            "run": ["cp", "work/draft.txt", "work/greeting.txt"],
+            "expect": ["result.exit_code == 0", "file('work/greeting.txt').text.startsWith('Hello, ')"],
+        },
+    ],
+    "scenarios": [
+        {"name": "greets", "environments": ["local"], "parameters": {"who": "Keiko"}},
+        {
+            "name": "refuses another family",
+            "environments": ["local"],
+            "facts": {"os.family": "plan9"},
+            "outcome": "refused",
+        },
+    ],
+}
+
+
+def write_package(folder: Path, **manifest: Any) -> Path:
+    """A valid package; keyword arguments replace parts of the manifest."""
+    document = {**MANIFEST, **manifest}
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "experience.yaml").write_text(yaml.safe_dump(document, allow_unicode=True, sort_keys=False))
+    skill = f"---\nname: {document['name']}\ndescription: Writes a greeting.\nlicense: Apache-2.0\n---\n\n# Greet\n"
+    (folder / "SKILL.md").write_text(skill)
+    return folder
+
+
+@dataclass
+class Answer:
+    """A prepared answer in place of the real one. ``body`` of type bytes is sent as it is."""
+
+    status: int = 200
+    body: Any = None
+    headers: dict[str, str] = field(default_factory=dict)
+    content_type: str = "application/json"
+    declared_length: int | None = None
+
+
+@dataclass
+class Request:
+    method: str
+    path: str
+    query: dict[str, list[str]]
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+class Problem(Exception):
+    def __init__(self, status: int, code: str, **extra: Any) -> None:
+        self.answer = Answer(
+            status,
+            {
+                "type": f"urn:keiken:problem:{code}",
+                "title": code,
+                "status": status,
+                "detail": f"Refused: {code}.",
+                "code": code,
+                "advice": "Do otherwise.",
+                "request_id": "r-1",
+                **extra,
+            },
+            content_type="application/problem+json",
+        )
+
+
+class Marketplace:
+    """``faults`` maps ``"GET /path"`` to answers that are given first, one after the other."""
+
+    def __init__(self) -> None:
+        self.key = SigningKey.generate()
+        self.offered_keys = [self.offer(self.key)]
+        self.requests: list[Request] = []
+        self.faults: dict[str, list[Answer]] = {}
+        self.versions: dict[tuple[str, str, str], bytes] = {}
+        self.attestations: dict[tuple[str, str, str], list[dict[str, Any]]] = {}
+        self.is_granted = False
+        self.is_offered = True
+        self.reports: dict[str, Any] = {}
+        self.ratings: list[Any] = []
+        self.url = ""
+
+    def offer(self, key: SigningKey, signed_by: Any = None) -> dict[str, Any]:
+        return {"key_id": key.public.key_id, "public_key": key.public.as_base64(), "signed_by": signed_by}
+
+    def publish(self, archive: bytes, folder: Path, organization: str = "acme") -> str:
+        manifest = unpack(archive, folder).manifest
+        self.versions[organization, manifest.name, manifest.version] = archive
+        return f"{organization}/{manifest.name}@{manifest.version}"
+
+    def attest(
+        self,
+        reference: str,
+        verdict: str = "passed",
+        environment: str = "debian-12",
+        at: datetime | None = None,
+        key: SigningKey | None = None,
+        package_digest: str = "",
+    ) -> dict[str, Any]:
+        """Sign and keep a statement about a published version."""
+        place = self._place(reference)
+        verified = Verified(
+            reference=reference,
+            package_digest=package_digest or digest(self.versions[place]),
+            verdict=verdict,
+            environment=environment,
+            environment_digest=ENVIRONMENT_DIGEST,
+            facts={"os.id": "debian"},
+            driver="bubblewrap",
+            isolation="namespace",
+            replayer="keiken 0.1.0",
+            scenarios={"greets": verdict},
+            trigger="publish",
+            attempt=1,
+            verified_at=at or datetime.now(UTC),
+        )
+        envelope = sign(verification_statement(verified), key or self.key)
+        self.attestations.setdefault(place, []).insert(0, envelope)
+        return envelope
+
+    @staticmethod
+    def _place(reference: str) -> tuple[str, str, str]:
+        experience, _at, version = reference.partition("@")
+        organization, _slash, name = experience.partition("/")
+        return organization, name, version
+
+    def paths(self, method: str = "") -> list[str]:
+        """The paths that were asked for, without the API's prefix."""
+        found = [request for request in self.requests if method in ("", request.method)]
+        return [request.path.removeprefix("/api/v1/") for request in found]
+
+    # --- answering
+
+    def answer(self, request: Request) -> Answer:
+        self.requests.append(request)
+        prepared = self.faults.get(f"{request.method} {request.path.removeprefix('/api/v1')}")
+        if prepared:
+            return prepared.pop(0)
+        if request.headers.get("authorization") != f"Bearer {KEY}":
+            raise Problem(401, "key_unknown")
+        parts = request.path.removeprefix("/api/v1/").split("/")
+        for method, pattern, view in ROUTES:
+            found = _match(pattern, parts)
+            if method == request.method and found is not None:
+                return view(self, request, *found)
+        raise Problem(404, "not_found")
+
+    def me(self, _request: Request) -> Answer:
+        return Answer(
+            body={
+                "principal": {"kind": "agent", "name": "tester"},
+                "organization": {"slug": "globex", "name": "Globex"},
+                "scopes": ["read", "download"],
+                "server": {"name": "Keiken", "signing_keys_url": f"{self.url}/api/v1/signing-keys"},
+            }
+        )
+
+    def keys(self, _request: Request) -> Answer:
+        return Answer(body={"keys": self.offered_keys})
+
+    def post_version(self, request: Request, organization: str) -> Answer:
+        import tempfile
+
+        with tempfile.TemporaryDirectory() as folder:
+            reference = self.publish(request.body, Path(folder) / "p", organization)
+        place = self._place(reference)
+        return Answer(201, self._version(place))
+
+    def _listing(self, place: tuple[str, str, str]) -> dict[str, Any]:
+        organization, name, version = place
+        return {
+            "organization": organization,
+            "name": name,
+            "title": "Write a greeting",
+            "summary": "",
+            "topics": [],
+            "visibility": "public",
+            "license": "Apache-2.0",
+            "latest_version": version,
+            "verification": {"status": "verified"},
+            "rating": {"mean": None, "count": 0},
+        }
+
+    def _latest(self, organization: str, name: str) -> tuple[str, str, str]:
+        found = [place for place in self.versions if place[:2] == (organization, name)]
+        if not found:
+            raise Problem(404, "not_found")
+        return max(found)
+
+    def _version(self, place: tuple[str, str, str]) -> dict[str, Any]:
+        archive = self.versions[place]
+        return {
+            "organization": place[0],
+            "name": place[1],
+            "version": place[2],
+            "digest": digest(archive),
+            "size": len(archive),
+            "published_at": "2026-11-23T12:00:00Z",
+            "manifest": {},
+            "skill": {},
+            "verifications": [],
+        }
+
+    def _named(self, organization: str, name: str, version: str) -> tuple[str, str, str]:
+        place = self._latest(organization, name) if version == "latest" else (organization, name, version)
+        if place not in self.versions:
+            raise Problem(404, "not_found")
+        return place
+
+    def search(self, request: Request) -> Answer:
+        wanted = request.json
+        fit = {"status": "holds", "findings": []} if wanted["facts"] else None
+        return Answer(body={"results": [{**self._listing(p), "fit": fit} for p in self.versions], "next": None})
+
+    def experience(self, _request: Request, organization: str, name: str) -> Answer:
+        place = self._latest(organization, name)
+        detail = {
+            **self._listing(place),
+            "versions": [],
+            "offers": self._offers(),
+            "granted": self.is_granted,
+            "conditions": ["os.family = linux"],
+            "permissions": {"commands": ["cp"], "write": ["work/**"], "network": [], "tools": []},
+            "parameters": {"who": {"type": "string", "default": "world"}},
+            "steps": [{"id": "write", "action": "file", "title": "Write it"}],
+        }
+        return Answer(body=detail)
+
+    def version(self, _request: Request, organization: str, name: str, version: str) -> Answer:
+        return Answer(body=self._version(self._named(organization, name, version)))
+
+    def statements(self, _request: Request, organization: str, name: str, version: str) -> Answer:
+        place = self._named(organization, name, version)
+        items = [
+            {"id": str(n), "created_at": "2026-11-23T12:00:00Z", "envelope": envelope}
+            for n, envelope in enumerate(self.attestations.get(place, []))
+        ]
+        return Answer(body={"digest": digest(self.versions[place]), "attestations": items})
+
+    def package(self, request: Request, organization: str, name: str, version: str) -> Answer:
+        archive = self.versions[self._named(organization, name, version)]
+        if not self.is_granted:
+            raise Problem(403, "license_required", offers=self._offers())
+        headers = {"Keiken-Digest": digest(archive), "Keiken-License": "grant-1"}
+        if request.headers.get("if-none-match") == f'"{digest(archive)}"':
+            return Answer(304, b"", headers)
+        return Answer(200, archive, headers, "application/gzip")
+
+    def _terms(self) -> dict[str, Any]:
+        return {
+            "id": "terms-1",
+            "name": "house-terms",
+            "version": 2,
+            "kind": "custom",
+            "spdx": "",
+            "text_sha256": TERMS_SHA256,
+            "uses": ["replay"],
+            "text_url": "/api/v1/terms/terms-1",
+        }
+
+    def _offers(self) -> list[Any]:
+        return [{"id": "offer-1", "kind": "free", "terms": self._terms(), "grant_days": 30}] if self.is_offered else []
+
+    def offers(self, _request: Request, _organization: str, _name: str) -> Answer:
+        return Answer(body=self._offers())
+
+    def terms(self, _request: Request, _terms: str) -> Answer:
+        return Answer(body={**self._terms(), "text": TERMS})
+
+    def _grant(self) -> dict[str, Any]:
+        return {
+            "id": "grant-1",
+            "organization": "globex",
+            "experience": "acme/write-greeting",
+            "starts_at": "2026-11-23T12:00:00Z",
+            "ends_at": "2026-12-23T12:00:00Z",
+            "revoked_at": None,
+            "uses": ["replay"],
+        }
+
+    def accept(self, request: Request, _offer: str) -> Answer:
+        if request.json != {"terms_sha256": TERMS_SHA256}:
+            raise Problem(409, "terms_changed")
+        self.is_granted = True
+        return Answer(201, self._grant())
+
+    def grants(self, _request: Request) -> Answer:
+        return Answer(body=[self._grant()] if self.is_granted else [])
+
+    def revoke(self, _request: Request, _grant: str) -> Answer:
+        self.is_granted = False
+        return Answer(body=self._grant())
+
+    def report(self, request: Request, _organization: str, _name: str) -> Answer:
+        replay_id = request.json["replay_id"]
+        is_new = replay_id not in self.reports
+        self.reports[replay_id] = request.json
+        return Answer(201 if is_new else 200, {"id": str(uuid.uuid5(uuid.NAMESPACE_OID, replay_id))})
+
+    def rate(self, request: Request, _organization: str, _name: str) -> Answer:
+        if request.json["replay_id"] not in self.reports:
+            raise Problem(403, "replay_not_reported")
+        self.ratings.append(request.json)
+        return Answer(body={"stars": request.json["stars"], "text": request.json["text"]})
+
+
+View = Callable[..., Answer]
+ROUTES: list[tuple[str, str, View]] = [
+    ("GET", "me", Marketplace.me),
+    ("GET", "signing-keys", Marketplace.keys),
+    ("POST", "organizations/*/versions", Marketplace.post_version),
+    ("POST", "search", Marketplace.search),
+    ("GET", "experiences/*/*", Marketplace.experience),
+    ("GET", "experiences/*/*/versions/*", Marketplace.version),
+    ("GET", "experiences/*/*/versions/*/attestations", Marketplace.statements),
+    ("GET", "experiences/*/*/versions/*/package", Marketplace.package),
+    ("GET", "experiences/*/*/offers", Marketplace.offers),
+    ("GET", "terms/*", Marketplace.terms),
+    ("POST", "offers/*/acceptances", Marketplace.accept),
+    ("GET", "grants", Marketplace.grants),
+    ("DELETE", "grants/*", Marketplace.revoke),
+    ("POST", "experiences/*/*/reports", Marketplace.report),
+    ("PUT", "experiences/*/*/rating", Marketplace.rate),
+]
+
+
+def _match(pattern: str, parts: list[str]) -> list[str] | None:
+    wanted = pattern.split("/")
+    if len(wanted) != len(parts) or any(w not in ("*", p) for w, p in zip(wanted, parts, strict=True)):
+        return None
+    return [part for word, part in zip(wanted, parts, strict=True) if word == "*"]
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    marketplace: Marketplace
+
+    def _handle(self) -> None:
+        address = urlsplit(self.path)
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        request = Request(self.command, address.path, parse_qs(address.query), headers, body)
+        try:
+            answer = self.marketplace.answer(request)
+        except Problem as problem:
+            answer = problem.answer
+        self._send(answer)
+
+    do_GET = do_POST = do_PUT = do_DELETE = _handle  # noqa: N815  # the names are the standard library's
+
+    def _send(self, answer: Answer) -> None:
+        content = answer.body if isinstance(answer.body, bytes) else json.dumps(answer.body).encode()
+        self.send_response(answer.status)
+        for name, value in answer.headers.items():
+            self.send_header(name, value)
+        self.send_header("Content-Type", answer.content_type)
+        if answer.status != 304:
+            self.send_header("Content-Length", str(answer.declared_length or len(content)))
+        self.end_headers()
+        if answer.status != 304:
+            self.wfile.write(content)
+        if answer.declared_length:
+            self.close_connection = True
+
+    def log_message(self, *_args: Any) -> None:
+        """Tests read ``requests`` instead."""
+
+
+@contextmanager
+def running() -> Iterator[Marketplace]:
+    """A marketplace that listens on a port of its own."""
+    marketplace = Marketplace()
+    handler = type("Handler", (_Handler,), {"marketplace": marketplace})
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+    thread.start()
+    marketplace.url = f"http://127.0.0.1:{server.server_port}"
+    try:
+        yield marketplace
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def archive_of(folder: Path) -> bytes:
+    return pack(folder)
+
+
+def flipped(content: bytes, position: int, bit: int = 0) -> bytes:
+    changed = bytearray(content)
+    changed[position] ^= 1 << bit
+    return bytes(changed)
+
+
+def payload_of(envelope: dict[str, Any]) -> Any:
+    return json.loads(base64.b64decode(envelope["payload"]))
