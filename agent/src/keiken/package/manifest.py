@@ -79,7 +79,7 @@ class FileAction(Shape):
     def kind(self) -> Literal["write", "template", "patch", "remove"]:
         for kind in ("write", "template", "patch", "remove"):
             if getattr(self, kind) is not None:
-                return kind  # type: ignore[return-value]  # a loop variable is not narrowed to the literals
+                return kind
         raise AssertionError("the validator admits exactly one kind")
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -9,8 +10,15 @@ from typing import Any
 from keiken.errors import PackageError
 from keiken.i18n import _
 from keiken.package import yaml
+from keiken.package.manifest import NAME_PATTERN
+from keiken.package.rules import refusal
 
-FIELDS = {"name", "description", "license", "compatibility", "metadata", "allowed-tools"}
+FILE = "SKILL.md"
+SIZE_LIMIT = 256 << 10
+FIELDS = {"name": 64, "description": 1024, "license": 200, "compatibility": 500, "metadata": 0, "allowed-tools": 2000}
+"""The fields of an Agent Skill, and how many characters of text each holds at most."""
+REQUIRED = ("name", "description")
+_FRONT = re.compile(r"---[ \t]*\n(.*?)^---[ \t]*(?:\n|\Z)", re.S | re.M)
 
 
 @dataclass(frozen=True)
@@ -21,45 +29,74 @@ class Skill:
     description: str
     license: str
     body: str
-    metadata: Mapping[str, Any]
+    metadata: Mapping[str, str]
     compatibility: str = ""
     allowed_tools: str = ""
+    name_line: int | None = None
 
 
 def parse(content: bytes) -> Skill:
-    """Read SKILL.md. Raises PackageError ``skill_invalid`` with the line."""
-    try:
-        text = content.decode("utf-8").replace("\r\n", "\n")
-    except UnicodeDecodeError:
-        raise _refuse(_("it is not UTF-8 text"), None) from None
-    if not text.startswith("---\n") or "\n---" not in text[4:]:
+    """Read SKILL.md. Raises PackageError ``skill_invalid`` (or ``yaml_…`` of its front matter) with the line."""
+    text = _text(content)
+    front = _FRONT.match(text)
+    if front is None:
         raise _refuse(_("it must start with front matter between two lines '---'"), 1)
-    front, body = text[4:].split("\n---", 1)
-    document = yaml.parse(("\n" + front).encode(), "SKILL.md")
-    fields = document.value
-    if not isinstance(fields, dict):
+    document = yaml.parse(front.group(1).encode(), FILE, first_line=2)
+    if not isinstance(document.value, dict):
         raise _refuse(_("the front matter must be a mapping"), 2)
-    for name in fields:
-        if name not in FIELDS:
-            raise _refuse(_("'{name}' is not a field of an Agent Skill").format(name=name), document.line((name,)))
-    for name, limit in (("name", 64), ("description", 1024)):
-        value = fields.get(name)
-        if not isinstance(value, str) or not 0 < len(value.strip()) <= limit:
-            problem = _("'{name}' must be text of 1 to {limit} characters").format(name=name, limit=limit)
-            raise _refuse(problem, document.line((name,)))
-    if not isinstance(fields.get("metadata", {}), dict):
-        raise _refuse(_("'metadata' must be a mapping"), document.line(("metadata",)))
+    _check(document)
+    fields = document.value
     return Skill(
         name=fields["name"],
         description=fields["description"].strip(),
-        license=str(fields.get("license") or ""),
-        body=body.split("\n", 1)[1] if "\n" in body else "",
-        metadata=fields.get("metadata") or {},
-        compatibility=str(fields.get("compatibility") or ""),
-        allowed_tools=str(fields.get("allowed-tools") or ""),
+        license=fields.get("license", "").strip(),
+        body=text[front.end() :],
+        metadata=fields.get("metadata", {}),
+        compatibility=fields.get("compatibility", "").strip(),
+        allowed_tools=fields.get("allowed-tools", "").strip(),
+        name_line=document.line(("name",)),
     )
 
 
+def _text(content: bytes) -> str:
+    if len(content) > SIZE_LIMIT:
+        raise _refuse(_("it is larger than 256 KiB"), None)
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise _refuse(_("it is not UTF-8 text"), content.count(b"\n", 0, error.start) + 1) from None
+    if "\0" in text:
+        raise _refuse(_("it holds a NUL character"), text.count("\n", 0, text.index("\0")) + 1)
+    return text.replace("\r\n", "\n")
+
+
+def _check(document: yaml.Document) -> None:
+    fields: dict[str, Any] = document.value
+    for name in fields:
+        if name not in FIELDS:
+            why = _("'{name}' is no field of an Agent Skill; they are {fields}")
+            raise _refuse(why.format(name=name[:100], fields=", ".join(FIELDS)), document.line((name,)))
+    for name in REQUIRED:
+        if name not in fields:
+            raise _refuse(_("'{name}' is missing").format(name=name), document.line(()) or 2)
+    for name, limit in FIELDS.items():
+        if name in fields and name != "metadata":
+            _check_text(name, fields[name], limit, document.line((name,)))
+    if not re.fullmatch(NAME_PATTERN, fields["name"]):
+        raise _refuse(_("the name has lower-case letters, digits and single '-' only"), document.line(("name",)))
+    metadata = fields.get("metadata", {})
+    if not isinstance(metadata, dict):
+        raise _refuse(_("'metadata' must be a mapping"), document.line(("metadata",)))
+    for name, value in metadata.items():
+        _check_text(name, value, 2000, document.line(("metadata", name)))
+
+
+def _check_text(name: str, value: Any, limit: int, line: int | None) -> None:
+    if not isinstance(value, str):
+        raise _refuse(_("'{name}' must be text; put it in quotes").format(name=name[:100]), line)
+    if not 0 < len(value.strip()) <= limit:
+        raise _refuse(_("'{name}' must have 1 to {limit} characters").format(name=name[:100], limit=limit), line)
+
+
 def _refuse(why: str, line: int | None) -> PackageError:
-    where = _("SKILL.md, line {line}").format(line=line) if line else "SKILL.md"
-    return PackageError("skill_invalid", f"{where}: {why}.", file="SKILL.md", line=line)
+    return refusal("skill_invalid", why, file=FILE, line=line, advice=_("agentskills.io describes the form."))

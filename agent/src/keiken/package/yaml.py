@@ -1,9 +1,15 @@
-"""Hostile YAML into plain JSON values: safe types only, under limits, with the line of every key remembered."""
+"""Hostile YAML into plain JSON values: safe types only, under limits, with the line of every key remembered.
+
+Scalars are read as JSON would read them, so that nobody is surprised: only ``true`` and ``false`` are booleans
+(``yes``, ``on`` stay text), dates stay text, and a number is what JSON calls one: ``0644``, ``1_000``, ``12:30``
+and ``1e3`` stay text. Whatever PyYAML's safe_dump writes of a JSON value is read back as the same value.
+"""
 
 from __future__ import annotations
 
 import math
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,28 +17,22 @@ import yaml
 
 from keiken.errors import PackageError
 from keiken.i18n import _
+from keiken.package.rules import refusal
 
-SIZE_LIMIT = 1 << 20
+SIZE_LIMIT = 256 << 10
 DEPTH_LIMIT = 30
-NODE_LIMIT = 50_000
+NODE_LIMIT = 20_000
 _PREFIX = "tag:yaml.org,2002:"
-_PLAIN = {f"{_PREFIX}{name}" for name in ("null", "bool", "int", "float", "str", "seq", "map")}
+_TEXT, _LIST, _MAPPING = (f"{_PREFIX}{name}" for name in ("str", "seq", "map"))
+_SCALARS = (
+    ("null", re.compile(r"~|null|Null|NULL|")),
+    ("bool", re.compile(r"true|True|TRUE|false|False|FALSE")),
+    ("int", re.compile(r"-?(?:0|[1-9][0-9]*)")),
+    ("float", re.compile(r"-?(?:0|[1-9][0-9]*)\.[0-9]+(?:[eE][-+][0-9]+)?|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)")),
+)
+_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 
 Path = tuple[str | int, ...]
-
-
-class _Loader(yaml.SafeLoader):
-    """YAML 1.1 as PyYAML reads it, but dates stay text, and only true and false are booleans."""
-
-
-_Loader.yaml_implicit_resolvers = {
-    first: [(tag, rule) for tag, rule in rules if tag in _PLAIN and tag != f"{_PREFIX}bool"]
-    for first, rules in yaml.SafeLoader.yaml_implicit_resolvers.items()
-}
-for _first in "tTfF":
-    _Loader.yaml_implicit_resolvers.setdefault(_first, []).append(
-        (f"{_PREFIX}bool", re.compile(r"^(?:true|True|TRUE|false|False|FALSE)$"))
-    )
 
 
 @dataclass(frozen=True)
@@ -49,83 +49,126 @@ class Document:
         return self.lines.get(path)
 
 
-def parse(content: bytes, file: str) -> Document:
+def parse(content: bytes, file: str, *, first_line: int = 1) -> Document:
     """Read one document. Raises PackageError with a ``yaml_…`` code, the file and the line."""
     if len(content) > SIZE_LIMIT:
-        raise PackageError("yaml_too_large", _("{file} is larger than 1 MiB.").format(file=file), file=file)
+        raise refusal("yaml_too_large", _("it is larger than 256 KiB"), file=file)
     try:
-        text = content.decode("utf-8")
-    except UnicodeDecodeError:
-        raise PackageError("yaml_syntax", _("{file} is not UTF-8 text.").format(file=file), file=file) from None
-    reader = _Reader(file)
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + first_line
+        raise refusal("yaml_syntax", _("it is not UTF-8 text"), file=file, line=line) from None
+    reader = _Reader(file, first_line)
     try:
         return reader.read(text)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        line = mark.line + 1 if mark else None
-        raise reader.refuse("yaml_syntax", _("it is not valid YAML: {why}").format(why=error.problem), line) from None
-    except yaml.YAMLError as error:
-        raise reader.refuse("yaml_syntax", _("it is not valid YAML: {why}").format(why=error), None) from None
+        why = _("it is not valid YAML: {why}").format(why=error.problem or error.context)
+        raise refusal("yaml_syntax", why, file=file, line=mark.line + first_line if mark else None) from None
+    except yaml.reader.ReaderError as error:
+        why = _("the character U+{code:04X} is not allowed in YAML").format(code=ord(str(error.character)))
+        line = text.count("\n", 0, error.position) + first_line
+        raise refusal("yaml_character", why, file=file, line=line) from None
 
 
 class _Reader:
-    def __init__(self, file: str) -> None:
+    """Builds values straight from the events: nothing is ever built that a limit would refuse."""
+
+    def __init__(self, file: str, first_line: int) -> None:
         self.file = file
+        self.first_line = first_line
         self.lines: dict[Path, int] = {}
         self.nodes = 0
 
-    def refuse(self, code: str, why: str, line: int | None) -> PackageError:
-        where = _("{file}, line {line}").format(file=self.file, line=line) if line else self.file
-        return PackageError(code, f"{where}: {why}.", file=self.file, line=line)
+    def refuse(self, code: str, why: str, event: yaml.Event) -> PackageError:
+        return refusal(code, why, file=self.file, line=self._line(event))
+
+    def _line(self, event: yaml.Event) -> int:
+        assert event.start_mark is not None
+        return event.start_mark.line + self.first_line
 
     def read(self, text: str) -> Document:
-        # Events are looked at before any node is built: aliases and depth cost nothing then.
-        depth = 0
-        for event in yaml.parse(text, Loader=_Loader):
-            line = event.start_mark.line + 1
-            if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
-                raise self.refuse("yaml_alias", _("anchors and aliases are not allowed; write it out"), line)
-            self.nodes += 1
-            if self.nodes > NODE_LIMIT:
-                raise self.refuse("yaml_too_large", _("it has more than {n} parts").format(n=NODE_LIMIT), line)
-            depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-            if depth > DEPTH_LIMIT:
-                raise self.refuse("yaml_depth", _("it is nested deeper than {n} levels").format(n=DEPTH_LIMIT), line)
-        loader = _Loader(text)
-        try:
-            node = loader.get_single_node()
-            return Document(self._build(loader, node, ()) if node else None, self.lines)
-        finally:
-            loader.dispose()
+        events: Iterator[yaml.Event] = yaml.parse(text, Loader=yaml.SafeLoader)
+        value = None
+        documents = 0
+        for event in events:
+            if isinstance(event, yaml.DocumentStartEvent):
+                documents += 1
+                if documents > 1:
+                    raise self.refuse("yaml_syntax", _("only one document is allowed"), event)
+                value = self._value(next(events), events, ())
+        return Document(value, self.lines)
 
-    def _build(self, loader: _Loader, node: yaml.Node, path: Path) -> Any:
-        line = node.start_mark.line + 1
-        self.lines.setdefault(path, line)
-        if node.tag not in _PLAIN:
-            raise self.refuse("yaml_tag", _("the tag {tag} is not allowed").format(tag=node.tag), line)
-        if isinstance(node, yaml.MappingNode):
-            return self._mapping(loader, node, path)
-        if isinstance(node, yaml.SequenceNode):
-            return [self._build(loader, item, (*path, index)) for index, item in enumerate(node.value)]
-        try:
-            value = loader.construct_object(node)
-        except (ValueError, OverflowError):
-            raise self.refuse("yaml_syntax", _("{text} is no number").format(text=node.value[:40]), line) from None
-        if isinstance(value, float) and not math.isfinite(value):
-            raise self.refuse("yaml_syntax", _("numbers must be finite"), line)
-        if isinstance(value, int) and abs(value) > 2**63:
-            raise self.refuse("yaml_syntax", _("whole numbers must fit into 64 bits"), line)
-        return value
+    def _value(self, event: yaml.Event, events: Iterator[yaml.Event], path: Path) -> Any:
+        self._count(event, len(path))
+        self.lines.setdefault(path, self._line(event))
+        if isinstance(event, yaml.MappingStartEvent):
+            self._check_tag(event, _MAPPING)
+            return self._mapping(events, path)
+        if isinstance(event, yaml.SequenceStartEvent):
+            self._check_tag(event, _LIST)
+            return self._sequence(events, path)
+        assert isinstance(event, yaml.ScalarEvent)
+        return self._scalar(event)
 
-    def _mapping(self, loader: _Loader, node: yaml.MappingNode, path: Path) -> dict[str, Any]:
+    def _count(self, event: yaml.Event, depth: int) -> None:
+        if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
+            raise self.refuse("yaml_alias", _("anchors and aliases are not allowed; write it out"), event)
+        self.nodes += 1
+        if self.nodes > NODE_LIMIT:
+            raise self.refuse("yaml_too_large", _("it has more than {n} parts").format(n=NODE_LIMIT), event)
+        if depth > DEPTH_LIMIT:
+            raise self.refuse("yaml_depth", _("it is nested deeper than {n} levels").format(n=DEPTH_LIMIT), event)
+
+    def _check_tag(self, event: yaml.CollectionStartEvent, allowed: str) -> None:
+        if event.tag not in (None, "!", allowed):
+            raise self._bad_tag(event)
+
+    def _bad_tag(self, event: yaml.CollectionStartEvent | yaml.ScalarEvent) -> PackageError:
+        return self.refuse("yaml_tag", _("the tag {tag} is not allowed").format(tag=str(event.tag)[:100]), event)
+
+    def _mapping(self, events: Iterator[yaml.Event], path: Path) -> dict[str, Any]:
         result: dict[str, Any] = {}
-        for key_node, value_node in node.value:
-            line = key_node.start_mark.line + 1
-            if not isinstance(key_node, yaml.ScalarNode) or key_node.tag != f"{_PREFIX}str":
-                raise self.refuse("yaml_key", _("keys must be text; put it in quotes"), line)
-            key = key_node.value
+        while not isinstance(event := next(events), yaml.MappingEndEvent):
+            self._count(event, len(path))
+            key = self._scalar(event) if isinstance(event, yaml.ScalarEvent) else None
+            if not isinstance(key, str):
+                raise self.refuse("yaml_key", _("keys must be text; put it in quotes"), event)
             if key in result:
-                raise self.refuse("yaml_duplicate_key", _("the key '{key}' stands twice").format(key=key), line)
-            self.lines[(*path, key)] = line
-            result[key] = self._build(loader, value_node, (*path, key))
+                raise self.refuse("yaml_duplicate_key", _("the key '{key}' stands twice").format(key=key[:100]), event)
+            self.lines[(*path, key)] = self._line(event)
+            result[key] = self._value(next(events), events, (*path, key))
         return result
+
+    def _sequence(self, events: Iterator[yaml.Event], path: Path) -> list[Any]:
+        result: list[Any] = []
+        while not isinstance(event := next(events), yaml.SequenceEndEvent):
+            result.append(self._value(event, events, (*path, len(result))))
+        return result
+
+    def _scalar(self, event: yaml.ScalarEvent) -> Any:
+        if _UNSTORABLE.search(event.value):
+            raise self.refuse("yaml_character", _("text may not hold NUL or half of a surrogate pair"), event)
+        is_plain = event.style is None and event.tag is None
+        kind = _kind(event.value) if is_plain or event.tag not in (None, "!", _TEXT) else "str"
+        if event.tag not in (None, "!", f"{_PREFIX}{kind}"):
+            raise self._bad_tag(event)
+        return self._converted(kind, event)
+
+    def _converted(self, kind: str, event: yaml.ScalarEvent) -> Any:
+        text = event.value
+        if kind == "int":
+            # Python refuses to read numbers of thousands of digits, so the length comes first.
+            if len(text) > 20 or not -(2**63) <= int(text) < 2**63:
+                raise self.refuse("yaml_number", _("whole numbers must fit into 64 bits"), event)
+            return int(text)
+        if kind == "float":
+            value = float(text.replace(".", "", 1) if text.lower().endswith(("inf", "nan")) else text)
+            if not math.isfinite(value):
+                raise self.refuse("yaml_number", _("numbers must be finite"), event)
+            return value
+        return {"null": None, "bool": text[:1] in ("t", "T")}.get(kind, text)
+
+
+def _kind(text: str) -> str:
+    return next((name for name, pattern in _SCALARS if pattern.fullmatch(text)), "str")

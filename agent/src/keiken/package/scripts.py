@@ -1,0 +1,116 @@
+"""What can be seen of scripts and other files without running them."""
+
+from __future__ import annotations
+
+import re
+import shlex
+
+BUILTINS = frozenset(
+    """. : [ alias bg break case cd command continue do done echo elif else esac eval exec exit export false fc fg fi
+    for getopts hash if in jobs kill local printf pwd read readonly return set shift test then times trap true type ulimit
+    umask unalias unset until wait while { } ! ( ) function select declare let source""".split()
+)
+"""What ``sh`` does itself, and its reserved words."""
+INTERPRETERS = frozenset(
+    "sh bash dash zsh python python3 perl ruby node php lua tclsh env xargs sudo su ssh nsenter chroot".split()
+)
+EVERYWHERE = frozenset(
+    """sh cat cp mv rm ln ls mkdir rmdir chmod chown touch date echo printf test true false sleep sort uniq cut tr wc
+    head tail tee grep sed awk find xargs dirname basename readlink cmp diff tar gzip gunzip env id uname mktemp stat dd
+    od install sha256sum md5sum seq expr kill ps df du which nproc split join paste comm fold iconv""".split()
+)
+"""Found on every system that experiences are written for."""
+FETCH_AND_RUN = re.compile(
+    r"\b(?:curl|wget)\b[^\n|;&]{0,300}\|\s*(?:sudo\s+)?(?:ba|da|z)?sh\b|\b(?:ba|da|z)?sh\s+-c\s+\"?\$\((?:curl|wget)\b"
+    r"|\beval\s+\"?\$\((?:curl|wget)\b"
+)
+_PREFIXES = ("if", "then", "while", "do", "!", "{", "(", "else", "elif", "until", "exec", "command", "time", "eval")
+_WORD = re.compile(r"[A-Za-z0-9_./+-]+")
+_ASSIGNMENT = re.compile(r"[A-Za-z_]\w*=")
+_HEREDOC = re.compile(r"<<-?\s*(['\"]?)([A-Za-z_]\w*)\1")
+_FUNCTION = re.compile(r"^\s*([A-Za-z_][\w-]*)\s*\(\)", re.M)
+_MAGIC = {
+    b"\x7fELF": "ELF", b"MZ": "Windows", b"\xcf\xfa\xed\xfe": "Mach-O", b"\xca\xfe\xba\xbe": "Java",
+    b"\0asm": "WebAssembly",
+}  # fmt: skip
+
+
+def is_binary(content: bytes) -> bool:
+    """Whether it is no text: it holds NUL, or is mostly no UTF-8."""
+    head = content[:8192]
+    return b"\0" in head or head.decode("utf-8", "replace").count("\ufffd") > max(8, len(head) // 4)
+
+
+def executable_kind(content: bytes) -> str:
+    """The kind of compiled program; empty for anything else."""
+    return next((kind for magic, kind in _MAGIC.items() if content.startswith(magic)), "")
+
+
+def is_script(path: str, text: str) -> bool:
+    return text.startswith("#!") or path.endswith((".sh", ".py", ".pl", ".rb", ".js", ".ps1", ".bash"))
+
+
+def is_read_as_code(path: str, text: str) -> bool:
+    """What a machine or a language model follows: there nothing may hide."""
+    return is_script(path, text) or path.endswith((".md", ".yaml", ".yml", ".json", ".toml", ".template"))
+
+
+def commands(script: str) -> set[str]:
+    """The commands that a shell script seems to use, without builtins and its own functions; a best effort."""
+    text = _without_here_documents(script.replace("\\\n", " "))
+    functions = set(_FUNCTION.findall(text))
+    found = {name for part in _simple_commands(text) if (name := _first_word(part))}
+    return found - BUILTINS - functions
+
+
+def _without_here_documents(script: str) -> str:
+    kept, end = [], ""
+    for line in script.split("\n"):
+        if end:
+            end = "" if line.strip("\t ") == end else end
+            continue
+        kept.append(line)
+        if match := _HEREDOC.search(line):
+            end = match.group(2)
+    return "\n".join(kept)
+
+
+def _simple_commands(text: str) -> list[str]:
+    """The text cut where the shell begins a new command, as far as quotes allow."""
+    parts, current, quote, index = [], "", "", 0
+    while index < len(text):
+        one, two = text[index], text[index : index + 2]
+        if quote != "'" and one == "\\":
+            current, index = current + two, index + 2
+        elif one in "'\"" and quote in ("", one):
+            current, quote, index = current + one, "" if quote else one, index + 1
+        elif quote != "'" and (one == "`" or (two == "$(" and text[index + 2 : index + 3] != "(")):
+            # What stands before it is judged alone; the arguments after it no longer matter.
+            parts.append(current + quote)
+            current, quote, index = "", "", index + (1 if one == "`" else 2)
+        elif not quote and (one in "\n;|)" or _ends_with_ampersand(text, index)):
+            parts.append(current)
+            current, index = "", index + 1
+        elif not quote and one == "#" and (not current or current[-1].isspace()):
+            end = text.find("\n", index)
+            index = end if end >= 0 else len(text)
+        else:
+            current, index = current + one, index + 1
+    return [*parts, current + quote]
+
+
+def _ends_with_ampersand(text: str, index: int) -> bool:
+    """A ``&`` ends a command, but not in ``2>&1`` and ``&>file``."""
+    return text[index] == "&" and text[index - 1 : index] not in (">", "<") and text[index + 1 : index + 2] != ">"
+
+
+def _first_word(part: str) -> str:
+    try:
+        words = shlex.split(part.strip(), comments=False)
+    except ValueError:
+        return ""
+    while words and (words[0] in _PREFIXES or _ASSIGNMENT.match(words[0])):
+        words = words[1:]
+    if not words or words[0] in ("for", "case") or not _WORD.fullmatch(words[0]) or words[0].isdigit():
+        return ""
+    return words[0]
