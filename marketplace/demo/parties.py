@@ -79,7 +79,7 @@ def agent_key(owner: Actor, name: str) -> str:
     kept = _kept("keys.json")
     label = f"{owner.organization_slug}/{name}"
     if label not in kept:
-        organization = Organization.objects.get(id=owner.organization_id)
+        organization = Organization.objects.get(slug=owner.organization_slug)
         agent = Agent.objects.filter(organization=organization, name=name).first() or create_agent(
             actor=owner, organization=organization, name=name
         )
@@ -94,7 +94,9 @@ def revoke_agent_key(owner: Actor, name: str) -> None:
     """Revoke the demo agent's key; already revoked is fine."""
     from accounts.services.revoke_key import revoke_key
 
-    for row in ApiKey.objects.filter(agent__name=name, organization_id=owner.organization_id, revoked_at__isnull=True):
+    for row in ApiKey.objects.filter(
+        agent__name=name, organization__slug=owner.organization_slug, revoked_at__isnull=True
+    ):
         revoke_key(actor=owner, key=row)
 
 

@@ -9,13 +9,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from django.db.models import Q
-from licensing.services.create_offer import create_offer
-from licensing.services.create_terms import create_terms
-from licensing.services.revoke_grant import revoke_grant
 
 from accounts.actors import Actor
 from experiences.models import Attestation, Experience, Verification
+from keiken.package import load
 from licensing.models import Grant, Offer, Terms
+from licensing.services.create_offer import create_offer
+from licensing.services.create_terms import create_terms
+from licensing.services.revoke_grant import revoke_grant
 from marketplace.config import PROJECT
 from marketplace.demo import packages, parties
 from marketplace.demo.command_line import CommandLine
@@ -79,6 +80,8 @@ def record(demo: Demo) -> None:
         "shell",
         "--script",
         str(session),
+        "--input",
+        str(notes),
         "--out",
         str(draft),
         "--name",
@@ -175,8 +178,10 @@ def _concluded(name: str) -> list[Verification]:
 def offer(demo: Demo, names: list[str]) -> None:
     demo.teller.chapter("6 · Acme offers them on written terms, free of charge")
     owner = demo.owners["acme"]
-    experiences = Experience.objects.filter(organization_id=owner.organization_id, name__in=[packages.RECORDED, *names])
-    terms = Terms.objects.filter(organization_id=owner.organization_id, name="demo-terms").first() or create_terms(
+    experiences = Experience.objects.filter(
+        organization__slug=owner.organization_slug, name__in=[packages.RECORDED, *names]
+    )
+    terms = Terms.objects.filter(organization__slug=owner.organization_slug, name="demo-terms").first() or create_terms(
         actor=owner,
         organization=experiences[0].organization,
         name="demo-terms",
@@ -216,7 +221,7 @@ def use(demo: Demo, name: str) -> None:
     accepted = demo.globex.keiken("accept", reference, "--yes")
     pulled = demo.globex.keiken("pull", reference)
     verified = demo.globex.keiken("attestations", f"{reference}@{pulled.document.get('version', '')}", "--offline")
-    replay_arguments = packages.replay_arguments(demo.folder, name)
+    replay_arguments = _rehearsal(demo, name)
     replayed = demo.globex.keiken("replay", reference, *replay_arguments)
     outcome = str(replayed.document.get("outcome", replayed.code))
     reported = demo.globex.keiken("report")
@@ -239,6 +244,14 @@ def use(demo: Demo, name: str) -> None:
         for answer in (accepted, pulled, verified, replayed, reported, rated):
             if answer.exit_code != 0:
                 demo.teller.tell(str(answer.document)[:800])
+
+
+def _rehearsal(demo: Demo, name: str) -> list[str]:
+    """The recorded one is replayed on this machine's own /usr; an example with the inputs of its first scenario."""
+    if name == packages.RECORDED:
+        return ["-p", "release=2026.12"]
+    scenario = load(PROJECT / "examples" / name).manifest.scenarios[0]
+    return ["--scenario", scenario.name, "--environment", scenario.environments[0]]
 
 
 def refusals(demo: Demo) -> None:

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import click
 
 from keiken.cli import replay_inputs as inputs
-from keiken.cli.command import Command, pass_terminal
+from keiken.cli.command import INTERRUPTED, Command, pass_terminal
 from keiken.cli.replay_place import Place, in_sandbox
 from keiken.cli.replay_shown import Progress, show_plan, shown
 from keiken.cli.replay_target import Target, target_named
@@ -32,6 +32,7 @@ class Options:
 
     target: str
     values: tuple[str, ...]
+    scenario: str
     environment: str
     on: Literal["sandbox", "host"]
     yes: bool
@@ -50,6 +51,12 @@ class Options:
 @click.command("replay", cls=Command, help=_("Replay a pulled experience, or a package folder, and write a report."))
 @click.argument("target", metavar="ORG/NAME[@VERSION]|DIR")
 @click.option("-p", "--parameter", "values", multiple=True, metavar="NAME=VALUE", help=_("A parameter (repeatable)."))
+@click.option(
+    "--scenario",
+    default="",
+    metavar="NAME",
+    help=_("Rehearse one of its scenarios: with its files, services and values."),
+)
 @click.option("--environment", default="local", show_default=True, metavar="NAME", help=_("The sandbox's root."))
 @click.option(
     "--on",
@@ -93,21 +100,25 @@ def _report(terminal: Terminal, options: Options, target: Target, work: WorkFile
     manifest = target.package.manifest
     values = inputs.parameters(manifest, options.values)
     given_answers = inputs.answers(manifest, options.given_answers)
+    scenario = inputs.scenario(
+        manifest, options.scenario, on_host=options.on == "host", has_values=bool(values or given_answers)
+    )
     files = inputs.input_files(options.files, options.work_in)
     try:
         place = _place(terminal, options, target)
         if options.on == "host" and match(parse(manifest.conditions), place.facts).holds:
-            plan |= show_plan(terminal, target.package, values, place.facts)
+            plan |= show_plan(terminal, target.package, values, place.facts, undo=options.undo)
             _require_consent(terminal, options)
     except Refused as refusal:
         return _ended(target, "refused", refusal)
-    secrets = inputs.secrets(terminal, manifest, options.secret_names)
+    secrets = {} if scenario else inputs.secrets(terminal, manifest, options.secret_names)
     with terminal.working(_("replaying {name}").format(name=manifest.name)) as working:
         progress = Progress(working, len(manifest.undo if options.undo else manifest.steps))
         job = Replay(
             package=target.package,
             executor=place.open,
-            facts=place.facts,
+            facts={**place.facts, **scenario.facts} if scenario else place.facts,
+            scenario=scenario,
             parameters=values,
             secrets=secrets,
             answer=inputs.answerer(terminal, working, given_answers),
@@ -181,7 +192,7 @@ def _conclude(
     """Save, copy out, send, answer; a trouble with one of these does not hide the outcome."""
     document: dict[str, Any] = report.model_dump(mode="json")
     lines = shown(report)
-    code = OUTCOME_EXIT_CODES[report.outcome]
+    code = INTERRUPTED if report.code == "interrupted" else OUTCOME_EXIT_CODES[report.outcome]
     document["report_file"] = str(save(report))
     lines.append(_("Report: {path}").format(path=document["report_file"]))
     document |= {"proven_in": list(target.proven_in), "plan": plan or None, "work_out": [], "submitted": None}

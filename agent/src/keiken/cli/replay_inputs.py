@@ -11,11 +11,38 @@ from typing import Any
 from keiken.cli.terminal import Terminal, Working
 from keiken.errors import UsageError
 from keiken.i18n import _
-from keiken.package.manifest import Manifest, Step
+from keiken.package.manifest import Manifest, Scenario, Step
 
 SECRET_VARIABLE = "KEIKEN_SECRET_"  # noqa: S105  # the beginning of a variable's name
 INPUT_BYTES_LIMIT = 64 << 20
 YES_NO = {"yes": True, "true": True, "y": True, "no": False, "false": False, "n": False}
+
+
+def scenario(manifest: Manifest, name: str, *, on_host: bool, has_values: bool) -> Scenario | None:
+    """The scenario of ``--scenario``; None without one. Raises UsageError for an unknown one, and on a real machine."""
+    if not name:
+        return None
+    if on_host:
+        raise UsageError(
+            "scenario_on_host",
+            _("A scenario is a rehearsal and only runs in a sandbox."),
+            _("Leave out --scenario or --on host."),
+        )
+    if has_values:
+        raise UsageError(
+            "scenario_has_values",
+            _("A scenario brings its own parameters and answers."),
+            _("Leave out --scenario, or -p and --answer."),
+        )
+    found = next((one for one in manifest.scenarios if one.name == name), None)
+    if found is None:
+        names = ", ".join(f"'{one.name}'" for one in manifest.scenarios)
+        raise UsageError(
+            "scenario_unknown",
+            _("There is no scenario '{name}'.").format(name=name),
+            _("It has: {names}.").format(names=names),
+        )
+    return found
 
 
 def _pairs(given: Sequence[str], option: str, form: str) -> dict[str, str]:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from keiken.conditions import normal_version
+from keiken.conditions.versions import normal_version
 from keiken.i18n import _
 from keiken.record.redact import Redactor
 from keiken.record.session import Line

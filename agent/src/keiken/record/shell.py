@@ -49,7 +49,8 @@ def record_shell(
     """Record a script's lines, or without one a session in this terminal, into the absent or empty ``folder``.
 
     ``inputs`` are copied to ``assets/`` before, where the session and every replay find them. ``secrets``
-    are values that must not reach the draft, by name. Raises UsageError, Failed, or PackageError when no draft could be made of it.
+    are values that must not reach the draft, by name. Raises UsageError, Failed, or PackageError when no draft
+    could be made of it.
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UsageError(
