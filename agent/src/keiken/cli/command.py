@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 
 import click
 
-from keiken.cli.terminal import Terminal
+from keiken.cli.terminal import OUTPUT_FAILED, Terminal
 from keiken.errors import KeikenError, UsageError
 from keiken.i18n import _
 from keiken.paths import config_dir
@@ -91,10 +91,13 @@ class Commands(click.Group):
 
 
 def _fail(terminal: Terminal, error: KeikenError) -> int:
-    try:
-        terminal.fail(error)
-    except KeikenError:  # stdout takes nothing; the exit code still tells
-        return 1
+    if error.code == OUTPUT_FAILED:
+        terminal.complain(error)  # stdout takes nothing
+    else:
+        try:
+            terminal.fail(error)
+        except KeikenError as failed:
+            terminal.complain(failed)
     return error.exit_code
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from rich.text import Text
@@ -42,14 +43,16 @@ class Progress:
 
 
 def show_plan(
-    terminal: Terminal, package: Package, parameters: Mapping[str, Any], facts: Mapping[str, Any]
+    terminal: Terminal, package: Package, parameters: Mapping[str, Any], facts: Mapping[str, Any], *, undo: bool
 ) -> dict[str, Any]:
     """Show steps, permissions and conditions, and give them as JSON. Raises Refused for parameters that may not be."""
     findings = match(parse(package.manifest.conditions), facts).findings
     found = [(f.condition.text(), word(f.status), "—" if f.found is None else f.found) for f in findings]
     permissions = package.manifest.permissions.model_dump()
     allowed = [(name, ", ".join(value) or _("nothing")) for name, value in permissions.items()]
-    planned = plan(package, parameters, facts)
+    manifest = package.manifest
+    done = replace(package, manifest=manifest.model_copy(update={"steps": manifest.undo})) if undo else package
+    planned = plan(done, parameters, facts)
     steps = [(step["id"], step["action"], step["command"], step["title"]) for step in planned]
     terminal.show(
         heading(_("On this machine itself, {name}@{version} would:").format(
@@ -70,7 +73,7 @@ def show_plan(
 def shown(report: Report) -> list[Any]:
     """How it ended."""
     lines: list[Any] = []
-    if report.outcome == "refused":
+    if report.code == "condition_unmet":
         rows = [
             (record.condition, word(record.status), "—" if record.found is None else record.found)
             for record in report.conditions

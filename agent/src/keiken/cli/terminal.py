@@ -20,6 +20,7 @@ from keiken.errors import KeikenError
 from keiken.i18n import _
 
 PIPED_COLUMNS = 120
+OUTPUT_FAILED = "output_failed"
 
 
 class Terminal:
@@ -56,7 +57,11 @@ class Terminal:
     def fail(self, error: KeikenError) -> None:
         if self.wants_json:
             self.answer({"error": error.as_dict()})
-            return
+        else:
+            self.complain(error)
+
+    def complain(self, error: KeikenError) -> None:
+        """To stderr, in whatever form the answer was wanted."""
         first = Text.assemble((_("keiken: "), "bold red"), plain(error.message), (f"  [{plain(error.code)}]", "dim"))
         self._print(first, *([Text(plain(error.advice))] if error.advice else []))
 
@@ -187,7 +192,7 @@ def _write(text: str) -> None:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         if not isinstance(error, BrokenPipeError):
             raise KeikenError(
-                "output_failed",
+                OUTPUT_FAILED,
                 _("The answer cannot be written: {why}.").format(why=error.strerror),
                 _("Make room, or send the output elsewhere."),
             ) from error
