@@ -1,5 +1,8 @@
 """Collect the texts people read, merge them into the Japanese catalogs and compile these; ``--check`` only looks.
 
+``--check`` fails when a catalog is malformed or its compiled form is not of the committed text, and tells how many texts
+still wait for a translation.
+
 Needs GNU gettext (Debian: gettext). Catalogs: ``locale/ja`` for the site, the agent's own in its package.
 """
 
@@ -95,11 +98,12 @@ def missing(catalog: Path) -> list[str]:
 
 
 def check(domain: Domain) -> list[str]:
-    """What is wrong with the committed catalog, in sentences; empty when it is complete and compiled."""
+    """What is wrong with the committed catalog, in sentences; empty when it is whole and compiled."""
     with tempfile.TemporaryDirectory() as temporary:
         merged, compiled = Path(temporary) / "merged.po", Path(temporary) / "merged.mo"
         collect(domain, merged)
-        problems = [f"{domain.name}: not translated: {text}" for text in missing(merged)]
+        print(f"{domain.name}: {len(missing(merged))} texts wait for a translation")
+        problems = []
         run("msgfmt", "--check-format", f"--output-file={compiled}", domain.catalog)
         binary = domain.catalog.with_suffix(".mo")
         if not binary.exists() or binary.read_bytes() != compiled.read_bytes():
@@ -130,7 +134,7 @@ def main() -> int:
             update(domain)
         return 0
     problems = [problem for domain in DOMAINS for problem in check(domain)]
-    print("\n".join(problems) or "Every text is translated.")
+    print("\n".join(problems) or "The catalogs are whole.")
     return 1 if problems else 0
 
 
