@@ -9,7 +9,8 @@ from typing import Any
 import yaml
 from sandboxes import debian
 
-from keiken.package import Package, load
+from keiken.package import Package, Skill
+from keiken.package.manifest import Manifest
 from keiken.replay import Replay, Report, ScenarioVerdict, prove, replay
 from keiken.sandbox.bubblewrap import BubblewrapDriver
 from keiken.sandbox.protocol import Limits, Sandbox
@@ -21,7 +22,10 @@ COMMANDS = ["base64", "cat", "chmod", "cp", "echo", "env", "false", "mkdir", "mv
 
 
 def package(folder: Path, *, files: Mapping[str, str] | None = None, **manifest: Any) -> Package:
-    """A package with the given manifest fields; permissions are wide unless given."""
+    """A package with the given manifest fields; permissions are wide unless given.
+
+    Made without the checks of ``load``, so that the replayer is seen to hold on its own.
+    """
     place = folder / NAME
     place.mkdir(parents=True, exist_ok=True)
     fields = {
@@ -38,7 +42,9 @@ def package(folder: Path, *, files: Mapping[str, str] | None = None, **manifest:
     for path, content in (files or {}).items():
         (place / path).parent.mkdir(parents=True, exist_ok=True)
         (place / path).write_text(content)
-    return load(place)
+    skill = Skill(name=NAME, description="A sample for tests.", license="Apache-2.0", body="# Sample\n", metadata={})
+    sizes = {path: len(content.encode()) for path, content in (files or {}).items()}
+    return Package(folder=place, manifest=Manifest.model_validate(fields), skill=skill, files=sizes)
 
 
 def opener(made: Package, *, opened: list[Sandbox] | None = None, **limits: Any) -> Any:

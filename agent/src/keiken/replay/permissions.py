@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ipaddress
-from fnmatch import fnmatchcase
 
 from keiken.errors import KeikenError
 from keiken.package.manifest import Permissions, Step
@@ -35,7 +34,7 @@ class Allowance:
     def may_connect(self, host: str, port: int) -> bool:
         """Loopback always: it is the sandbox's own. Anything else only where declared as ``host:port``."""
         name = host.strip("[]").rstrip(".").lower()
-        return is_loopback(name) or any(fnmatchcase(f"{name}:{port}", pattern) for pattern in self._network)
+        return is_loopback(name) or any(_covers(pattern, name, port) for pattern in self._network)
 
     def problem_with(self, step: Step) -> KeikenError | None:
         """What can be seen to be forbidden before the first step, as an error; values are not known yet."""
@@ -51,6 +50,15 @@ class Allowance:
             if not self.may_connect(parts.hostname or "", port):
                 return not_permitted("permission_missing", step, f"{parts.hostname}:{port}")
         return None
+
+
+def _covers(pattern: str, host: str, port: int) -> bool:
+    """``host:port``, ``*.domain:port`` or ``host:*``; an IPv6 address stands in brackets."""
+    named, _colon, allowed = pattern.rpartition(":")
+    if allowed not in ("*", str(port)):
+        return False
+    named = named.strip("[]")
+    return host == named or (named.startswith("*.") and host.endswith(named[1:]) and host != named[1:])
 
 
 def is_loopback(host: str) -> bool:
