@@ -23,3 +23,7 @@ if USES_EMBEDDED_VALKEY:
 os.environ["KEIKEN_DATA_DIR"] = str(SERVICES_DIR / WORKER)
 
 from marketplace.settings import *  # noqa: E402, F403
+
+# Tests make people by the hundred; hashing their passwords as slowly as a site must would be most of the run.
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+STATIC_ROOT.mkdir(parents=True, exist_ok=True)  # noqa: F405
