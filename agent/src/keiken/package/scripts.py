@@ -7,8 +7,8 @@ import shlex
 
 BUILTINS = frozenset(
     """. : [ alias bg break case cd command continue do done echo elif else esac eval exec exit export false fc fg fi
-    for getopts hash if in jobs kill local printf pwd read readonly return set shift test then times trap true type ulimit
-    umask unalias unset until wait while { } ! ( ) function select declare let source""".split()
+    for getopts hash if in jobs kill local printf pwd read readonly return set shift test then times trap true type
+    ulimit umask unalias unset until wait while { } ! ( ) function select declare let source""".split()
 )
 """What ``sh`` does itself, and its reserved words."""
 INTERPRETERS = frozenset(
@@ -76,27 +76,45 @@ def _without_here_documents(script: str) -> str:
 
 
 def _simple_commands(text: str) -> list[str]:
-    """The text cut where the shell begins a new command, as far as quotes allow."""
+    """The text cut where the shell begins a new command, as far as quotes and substitutions can be followed.
+
+    After a substitution the outer command goes on; what stood before it was judged, so ``true`` stands in for it.
+    """
     parts, current, quote, index = [], "", "", 0
+    outer: list[tuple[str, str]] = []
     while index < len(text):
-        one, two = text[index], text[index : index + 2]
+        one, width = text[index], 1
+        opening = _opening(text, index) if quote != "'" else ""
+        closes = bool(outer) and not quote and one == outer[-1][0]
         if quote != "'" and one == "\\":
-            current, index = current + two, index + 2
-        elif one in "'\"" and quote in ("", one):
-            current, quote, index = current + one, "" if quote else one, index + 1
-        elif quote != "'" and (one == "`" or (two == "$(" and text[index + 2 : index + 3] != "(")):
-            # What stands before it is judged alone; the arguments after it no longer matter.
-            parts.append(current + quote)
-            current, quote, index = "", "", index + (1 if one == "`" else 2)
-        elif not quote and (one in "\n;|)" or _ends_with_ampersand(text, index)):
+            width, current = 2, current + text[index : index + 2]
+        elif closes:
             parts.append(current)
-            current, index = "", index + 1
+            quote = outer.pop()[1]
+            current = f"true {quote}"
+        elif opening:
+            parts.append(current + quote)
+            outer.append((")" if opening != "`" else "`", quote))
+            current, quote, width = "", "", len(opening)
+        elif one in "'\"" and quote in ("", one):
+            current, quote = current + one, "" if quote else one
+        elif not quote and (one in "\n;|()" or _ends_with_ampersand(text, index)):
+            parts.append(current)
+            current = ""
         elif not quote and one == "#" and (not current or current[-1].isspace()):
             end = text.find("\n", index)
-            index = end if end >= 0 else len(text)
+            width = (end if end > index else len(text)) - index
         else:
-            current, index = current + one, index + 1
+            current += one
+        index += width
     return [*parts, current + quote]
+
+
+def _opening(text: str, index: int) -> str:
+    """``$(`` or a backquote where a command substitution begins; arithmetic ``$((`` is none."""
+    if text[index] == "`":
+        return "`"
+    return "$(" if text.startswith("$(", index) and not text.startswith("$((", index) else ""
 
 
 def _ends_with_ampersand(text: str, index: int) -> bool:
