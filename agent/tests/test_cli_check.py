@@ -1,0 +1,194 @@
+"""Starting, checking and packing packages."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import tarfile
+from pathlib import Path
+
+import pytest
+from commands import keiken, keiken_json, process
+from marketplaces import MANIFEST, write_package
+
+from keiken.package import digest
+
+
+@pytest.fixture(autouse=True)
+def folders(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("KEIKEN_CONFIG_DIR", str(tmp_path / "config"))
+    monkeypatch.setenv("KEIKEN_CACHE_DIR", str(tmp_path_factory.getbasetemp() / "cache"))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def tar(*names: str, content: bytes = b"x") -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        for name in names:
+            entry = tarfile.TarInfo(name)
+            entry.size = len(content)
+            archive.addfile(entry, io.BytesIO(content))
+    return gzip.compress(buffer.getvalue())
+
+
+def test_a_started_package_is_proven_as_it_is(folders: Path) -> None:
+    made = keiken_json("init", folders / "greet-people")
+    assert (made.exit_code, made.document["name"]) == (0, "greet-people")
+    ran = keiken_json("check", folders / "greet-people", "--environment", "local")
+    assert ran.exit_code == 0
+    assert ran.document["proven"] is True
+    verdicts = {row["scenario"]: (row["environment"], row["verdict"]) for row in ran.document["scenarios"]}
+    assert set(verdicts.values()) == {("local", "passed")}
+    assert all(row["report"] is None for row in ran.document["scenarios"])
+
+
+def test_a_name_that_no_package_may_have_starts_nothing(folders: Path) -> None:
+    ran = keiken_json("init", folders / "Not_A_Name")
+    assert (ran.exit_code, ran.code) == (1, "name_invalid")
+    assert not (folders / "Not_A_Name").exists()
+
+
+def test_what_is_there_is_not_overwritten(folders: Path) -> None:
+    (folders / "mine").mkdir()
+    (folders / "mine" / "notes").write_text("important")
+    assert keiken_json("init", folders / "mine").code == "folder_not_empty"
+    assert [path.name for path in (folders / "mine").iterdir()] == ["notes"]
+
+
+def test_the_static_part_runs_nothing(folders: Path) -> None:
+    package = write_package(folders / "p")
+    running = process("check", package, "--static", "--json", environ={"KEIKEN_BWRAP": "/nonexistent"})
+    document = json.loads(running.communicate(timeout=60)[0])
+    assert running.returncode == 0
+    assert (document["proven"], document["scenarios"]) == (None, [])
+
+
+def test_packing_gives_the_same_bytes_every_time(folders: Path) -> None:
+    write_package(folders / "p")
+    first = keiken_json("pack", folders / "p").document
+    packed = Path(first["file"])
+    assert packed.name == "write-greeting-1.0.0.tar.gz"
+    assert first["digest"] == digest(packed.read_bytes())
+    again = keiken_json("pack", folders / "p", "--out", folders / "again.tar.gz").document
+    assert again["digest"] == first["digest"]
+    assert (folders / "again.tar.gz").read_bytes() == packed.read_bytes()
+    checked = keiken_json("check", packed, "--static").document
+    assert (checked["digest"], checked["version"]) == (first["digest"], "1.0.0")
+
+
+def test_an_archive_that_cannot_be_written_is_named(folders: Path) -> None:
+    write_package(folders / "p")
+    ran = keiken_json("pack", folders / "p", "--out", folders / "absent" / "x.tar.gz")
+    assert (ran.exit_code, ran.code) == (1, "disk_trouble")
+
+
+@pytest.mark.parametrize(
+    ("archive", "code"),
+    [
+        (tar("../../etc/cron.d/x"), "path_traversal"),
+        (tar("/etc/passwd"), "path_absolute"),
+        (tar("SKILL.md", "SKILL.md"), "path_duplicate"),
+        (tar("experience.yaml")[:-20], "archive_truncated"),
+        (tar("experience.yaml") + b"more", "archive_trailing_data"),
+        (b"not an archive", "archive_not_gzip"),
+        (b"", "archive_not_gzip"),
+    ],
+)
+def test_a_hostile_archive_is_refused_by_its_rule(folders: Path, archive: bytes, code: str) -> None:
+    path = folders / "hostile.tar.gz"
+    path.write_bytes(archive)
+    before = sorted(folders.rglob("*"))
+    ran = keiken_json("check", path)
+    assert (ran.exit_code, ran.code) == (3, code)
+    assert ran.document["error"]["details"]["rule"] == code
+    assert sorted(folders.rglob("*")) == before
+
+
+def test_a_broken_rule_names_file_line_and_rule(folders: Path) -> None:
+    package = write_package(folders / "p", steps=[{"id": "x", "run": ["true"], "frobnicate": 1}])
+    ran = keiken_json("check", package)
+    details = ran.document["error"]["details"]
+    assert (ran.exit_code, ran.code) == (3, "manifest_invalid")
+    assert (details["file"], details["rule"]) == ("experience.yaml", "manifest_invalid")
+    assert isinstance(details["line"], int)
+
+
+def test_a_secret_in_the_package_is_found_before_anything_runs(folders: Path) -> None:
+    package = write_package(folders / "p")
+    key = "-----BEGIN PRIVATE KEY-----"
+    (package / "notes.txt").write_text(f"first\n{key}\n")
+    ran = keiken_json("check", package)
+    assert (ran.exit_code, ran.code) == (3, "secret_found")
+    details = ran.document["error"]["details"]
+    assert (details["file"], details["line"]) == ("notes.txt", 2)
+    assert details["findings"][0]["code"] == "secret_found"
+
+
+LIAR = {
+    "steps": [
+        {
+            "id": "pretend",
+            "run": ["echo", '{"verdict": "passed"}'],
+            "expect": ["result.exit_code == 0", "file('work/greeting.txt').exists"],
+        }
+    ],
+    "permissions": {"commands": ["echo"], "write": ["work/**"]},
+}
+
+
+def test_one_that_lies_is_not_proven_and_the_reason_is_shown(folders: Path) -> None:
+    package = write_package(folders / "p", **LIAR)
+    ran = keiken_json("check", package)
+    assert (ran.exit_code, ran.document["proven"]) == (5, False)
+    rows = {row["scenario"]: row for row in ran.document["scenarios"]}
+    assert rows["greets"]["verdict"] == "failed"
+    assert rows["greets"]["report"]["outcome"] == "diverged"
+    assert rows["refuses another family"]["verdict"] == "passed"
+    shown = keiken("check", package)
+    assert shown.exit_code == 5
+    assert "file('work/greeting.txt').exists" in shown.stdout
+    assert "Not proven" in shown.stdout
+
+
+def test_checks_that_hold_without_the_steps_prove_nothing(folders: Path) -> None:
+    steps = [{"id": "nothing", "run": ["true"], "expect": ["1 == 1"]}]
+    package = write_package(folders / "p", steps=steps, permissions={"commands": ["true"]})
+    ran = keiken_json("check", package, "--scenario", "greets")
+    assert (ran.exit_code, ran.document["proven"]) == (5, False)
+    assert [row["verdict"] for row in ran.document["scenarios"]] == ["vacuous"]
+
+
+def test_one_scenario_can_be_named_and_an_unknown_one_cannot(folders: Path) -> None:
+    package = write_package(folders / "p")
+    rows = keiken_json("check", package, "--scenario", "greets").document["scenarios"]
+    assert [row["scenario"] for row in rows] == ["greets"]
+    assert keiken_json("check", package, "--scenario", "other").code == "scenario_unknown"
+
+
+def test_only_unmet_conditions_prove_nothing(folders: Path) -> None:
+    package = write_package(folders / "p", conditions={"os.family": "plan9"}, scenarios=MANIFEST["scenarios"][:1])
+    ran = keiken_json("check", package)
+    assert [row["verdict"] for row in ran.document["scenarios"]] == ["precondition_unmet"]
+    assert (ran.exit_code, ran.document["proven"]) == (5, False)
+
+
+def test_without_a_sandbox_nothing_is_run(folders: Path) -> None:
+    canary = folders / "canary"
+    steps = [{"id": "touch", "run": ["touch", str(canary)], "expect": ["result.exit_code == 0"]}]
+    package = write_package(folders / "p", steps=steps, permissions={"commands": ["touch"]})
+    for arguments in (["check"], ["replay"]):
+        running = process(*arguments, package, "--json", environ={"KEIKEN_BWRAP": "/nonexistent/bwrap"})
+        document = json.loads(running.communicate(timeout=60)[0])
+        assert running.returncode == 3
+        assert "no_working_sandbox" in (document.get("code"), document.get("error", {}).get("code"))
+    assert not canary.exists()
+
+
+def test_the_terminal_shows_a_table(folders: Path) -> None:
+    shown = keiken("check", write_package(folders / "p"))
+    assert shown.exit_code == 0
+    for word in ("scenario", "verdict", "greets", "refuses another family", "passed", "Proven here."):
+        assert word in shown.stdout
+    assert "proving" in shown.stderr
