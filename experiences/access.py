@@ -49,7 +49,7 @@ def version_for(actor: Actor, organization_slug: str, name: str, version: str) -
     experience = experience_for(actor, organization_slug, name)
     versions = Version.objects.select_related("experience__organization", "blob")
     if version == LATEST:
-        found = versions.filter(pk=experience.latest_id).first()
+        found = versions.filter(pk=experience.latest_id or 0).first()
     else:
         found = versions.filter(experience=experience, version=version).first()
     if found is None:

@@ -7,19 +7,21 @@ from typing import IO, Any
 
 from django.conf import settings
 from django.utils.translation import gettext as _
-from drf_spectacular.utils import OpenApiParameter, OpenApiTypes, extend_schema
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers
 from rest_framework.parsers import BaseParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from accounts.actors import Actor
 from accounts.domain.refusals import TooLarge
 from accounts.interface import ActorView, checked, refusals
 from experiences.access import version_for
-from experiences.models import Attestation, PublicKey, Verification, Version
-from experiences.services.attest import signing_key
-from experiences.services.enqueue_verification import enqueue
+from experiences.models import Attestation, Verification, Version
+from experiences.services.offer_keys import offer_keys
 from experiences.services.publish import publish
+from experiences.services.request_verification import request_verification
 from experiences.services.yank import yank
 
 
@@ -28,13 +30,14 @@ class ArchiveParser(BaseParser):
 
     media_type = "application/gzip"
 
-    def parse(
+    def parse(  # type: ignore[override]  # the view takes the raw bytes, no mapping
         self, stream: IO[Any], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
     ) -> bytes:
         limit = settings.KEIKEN.upload_max_bytes
         declared = str((parser_context or {})["request"].META.get("CONTENT_LENGTH") or "0")
-        data = b"" if int(declared) > limit else stream.read(limit + 1)
-        if int(declared) > limit or len(data) > limit:
+        is_too_large = declared.isdecimal() and int(declared) > limit
+        data = b"" if is_too_large else stream.read(limit + 1)
+        if is_too_large or len(data) > limit:
             raise TooLarge(
                 "archive_too_large",
                 _("The package is larger than {n} bytes.").format(n=limit),
@@ -57,7 +60,9 @@ class VerificationShape(serializers.Serializer[Any]):
     state = serializers.ChoiceField(["queued", "running", "done"])
     verdict = serializers.CharField(allow_blank=True)
     trigger = serializers.CharField()
-    operator_note = serializers.CharField(allow_blank=True)
+    operator_note = serializers.CharField(
+        allow_blank=True, help_text="Why it still waits; only its publisher and the operators see it."
+    )
     scenarios = Scenario(many=True)
     finished_at = serializers.DateTimeField(allow_null=True)
     attestation_url = serializers.CharField(allow_null=True)
@@ -96,19 +101,25 @@ class KeyShape(serializers.Serializer[Any]):
 
 
 class Keys(serializers.Serializer[Any]):
-    keys = KeyShape(many=True)  # type: ignore[assignment]  # the field has the name of a method of serializers
+    keys = KeyShape(many=True)
 
 
 class PublishQuery(serializers.Serializer[Any]):
-    visibility = serializers.ChoiceField(["public", "organization"], required=False, default="public")
+    visibility = serializers.ChoiceField(
+        ["public", "organization"],
+        required=False,
+        help_text="Who sees the experience. Left out, it stays as it is; a new one is public.",
+    )
 
 
 class YankRequest(serializers.Serializer[Any]):
     reason = serializers.CharField(max_length=300)
 
 
-def version_document(version: Version) -> dict[str, Any]:
-    """A version with all its verifications, newest first."""
+def version_document(actor: Actor, version: Version) -> dict[str, Any]:
+    """A version with its last hundred verifications, newest first."""
+    # A note may name folders and settings of this machine.
+    may_read_notes = actor.is_operator or actor.acts_for(version.experience.organization_id)
     rows = (
         version.verifications.select_related("environment", "attestation")
         .prefetch_related("results")
@@ -124,11 +135,11 @@ def version_document(version: Version) -> dict[str, Any]:
         "yanked_at": version.yanked_at,
         "manifest": version.manifest,
         "skill": version.skill,
-        "verifications": [_verification(version, row) for row in rows[:100]],
+        "verifications": [_verification(version, row, may_read_notes=may_read_notes) for row in rows[:100]],
     }
 
 
-def _verification(version: Version, row: Verification) -> dict[str, Any]:
+def _verification(version: Version, row: Verification, *, may_read_notes: bool) -> dict[str, Any]:
     experience = version.experience
     address = f"/api/v1/experiences/{experience.organization.slug}/{experience.name}/versions/{version.version}"
     return {
@@ -139,7 +150,7 @@ def _verification(version: Version, row: Verification) -> dict[str, Any]:
         "state": row.state,
         "verdict": row.verdict,
         "trigger": row.trigger,
-        "operator_note": row.operator_note,
+        "operator_note": row.operator_note if may_read_notes else "",
         "scenarios": [
             {"scenario": result.scenario, "verdict": result.verdict, "reason": result.reason}
             for result in row.results.all()
@@ -165,11 +176,16 @@ class PublishView(ActorView):
         # Who may not publish is told so before the body is read.
         self.actor.require("publish")
         query = checked(PublishQuery, request.query_params)
+        # An empty body without a Content-Type is not parsed at all; it is no archive, either.
+        archive = request.data if isinstance(request.data, bytes) else b""
         published = publish(
-            actor=self.actor, organization_slug=organization, archive=request.data, visibility=query["visibility"]
+            actor=self.actor,
+            organization_slug=organization,
+            archive=archive,
+            visibility=query.get("visibility"),
         )
         version = Version.objects.select_related("experience__organization", "blob").get(pk=published.version.pk)
-        return Response(version_document(version), status=201 if published.created else 200)
+        return Response(version_document(self.actor, version), status=201 if published.created else 200)
 
 
 class VersionView(ActorView):
@@ -177,7 +193,7 @@ class VersionView(ActorView):
         operation_id="get_version", tags=["experiences"], responses={200: VersionShape, **refusals(401, 404)}
     )
     def get(self, request: Request, organization: str, name: str, version: str) -> Response:
-        return Response(version_document(version_for(self.actor, organization, name, version)))
+        return Response(version_document(self.actor, version_for(self.actor, organization, name, version)))
 
 
 class YankView(ActorView):
@@ -190,7 +206,7 @@ class YankView(ActorView):
     def post(self, request: Request, organization: str, name: str, version: str) -> Response:
         found = version_for(self.actor, organization, name, version)
         yank(actor=self.actor, version=found, reason=checked(YankRequest, request.data)["reason"])
-        return Response(version_document(version_for(self.actor, organization, name, found.version)))
+        return Response(version_document(self.actor, version_for(self.actor, organization, name, found.version)))
 
 
 class AttestationsView(ActorView):
@@ -217,14 +233,12 @@ class VerificationsView(ActorView):
         operation_id="request_verification",
         tags=["experiences"],
         request=None,
-        responses={202: VersionShape, **refusals(401, 403, 404)},
+        responses={202: VersionShape, **refusals(401, 403, 404, 429)},
     )
     def post(self, request: Request, organization: str, name: str, version: str) -> Response:
         found = version_for(self.actor, organization, name, version)
-        names = {environment for scenario in found.manifest["scenarios"] for environment in scenario["environments"]}
-        for environment in sorted(names):
-            enqueue(version=found, environment_name=environment, trigger="request", actor=self.actor)
-        return Response(version_document(found), status=202)
+        request_verification(actor=self.actor, version=found)
+        return Response(version_document(self.actor, found), status=202)
 
 
 class SigningKeysView(ActorView):
@@ -237,9 +251,5 @@ class SigningKeysView(ActorView):
         parameters=[OpenApiParameter("If-None-Match", str, OpenApiParameter.HEADER, exclude=True)],
     )
     def get(self, request: Request) -> Response:
-        rows = PublicKey.objects.order_by("not_before")
-        if not rows:
-            signing_key()
-            rows = PublicKey.objects.order_by("not_before")
         fields = ("key_id", "public_key", "not_before", "retired_at", "signed_by")
-        return Response({"keys": list(rows.values(*fields))})
+        return Response({"keys": [{name: getattr(key, name) for name in fields} for key in offer_keys()]})

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
 from django.contrib.postgres.search import SearchQuery, SearchRank
-from django.db.models import Exists, F, OuterRef, QuerySet, Value
+from django.db.models import Case, Exists, F, OuterRef, QuerySet, Value, When
 from django.db.models.fields import FloatField
 from django.utils import timezone
 
 from accounts.actors import Actor
 from experiences.access import visible_experiences
+from experiences.domain.verdicts import NEUTRAL, Concluded, badge
 from experiences.domain.words import query_words
-from experiences.models import Attestation, Condition, Verification, Version
+from experiences.models import Condition, Verification, Version
 from keiken.conditions import Condition as Predicate
 from keiken.conditions import Match, match, parse
 
@@ -29,46 +30,45 @@ def verification_status(version: Version) -> dict[str, Any]:
 def verification_statuses(versions: Iterable[Version]) -> dict[int, dict[str, Any]]:
     """The badge of each version, in two queries for all of them.
 
-    ``verified``: the last verdict of every environment is ``passed`` and signed, and younger than the policy's age.
-    ``failing``: some last verdict is not. ``pending``: nothing is concluded yet. ``unverified``: what there was has aged,
-    or was never signed.
+    ``verified``: the last verdict of every environment is ``passed``, signed, and younger than the policy's age.
+    ``failing``: some last verdict speaks against it. ``pending``: a proof is due. ``unverified``: what there was has
+    aged, or said nothing. Verdicts of environments it is not made for count neither way.
     """
     wanted = [version.pk for version in versions]
     concluded = (
         Verification.objects.filter(version_id__in=wanted, state=Verification.State.DONE)
         .select_related("environment")
-        .annotate(is_signed=Exists(Attestation.objects.filter(verification=OuterRef("pk"))))
+        .annotate(attested_at=F("attestation__created_at"))
         .order_by("version_id", "environment_name", "-finished_at")
         .distinct("version_id", "environment_name")
     )
     waiting = Verification.objects.filter(version_id__in=wanted).exclude(state=Verification.State.DONE)
-    by_version: dict[int, dict[str, Verification]] = {number: {} for number in wanted}
+    by_version: dict[int, list[Any]] = {number: [] for number in wanted}
     for row in concluded:
-        by_version[row.version_id][row.environment_name] = row
-    pending = set(waiting.values_list("version_id", flat=True))
-    return {number: _status(rows, number in pending) for number, rows in by_version.items()}
+        by_version[row.version_id].append(row)
+    due = set(waiting.values_list("version_id", flat=True))
+    return {number: _status(rows, number in due) for number, rows in by_version.items()}
 
 
-def _status(rows: Mapping[str, Any], is_pending: bool) -> dict[str, Any]:
-    oldest = timezone.now() - timedelta(days=settings.KEIKEN.reverify_days)
-    if any(row.verdict != "passed" for row in rows.values()):
-        status = "failing"
-    elif not rows or not all(row.is_signed for row in rows.values()):
-        status = "pending" if is_pending or rows else "unverified"
-    elif all(row.finished_at > oldest for row in rows.values()):
-        status = "verified"
-    else:
-        status = "pending" if is_pending else "unverified"
+def oldest_valid() -> datetime:
+    """An older passing attestation no longer makes a version verified."""
+    return timezone.now() - timedelta(days=settings.KEIKEN.reverify_days)
+
+
+def _status(rows: Sequence[Any], is_waiting: bool) -> dict[str, Any]:
+    facts = [Concluded(row.verdict, row.finished_at, row.attested_at is not None) for row in rows]
     return {
-        "status": status,
+        "status": badge(facts, oldest=oldest_valid(), is_waiting=is_waiting),
         "environments": {
-            name: {
+            row.environment_name: {
                 "verdict": row.verdict,
-                "environment": row.environment.name if row.environment else name,
+                "environment": row.environment.name if row.environment else row.environment_name,
+                "environment_digest": row.environment.digest if row.environment else "",
                 "isolation": row.isolation,
                 "finished_at": row.finished_at,
+                "attested_at": row.attested_at,
             }
-            for name, row in rows.items()
+            for row in rows
         },
     }
 
@@ -101,11 +101,7 @@ def search_versions(
     rows = _with_words(rows, words)
     if fits and facts is not None:
         rows = rows.filter(condition_ids__contained_by=satisfied(facts))
-    passed = Verification.objects.filter(version=OuterRef("pk"), state="done", verdict="passed")
-    failed = Verification.objects.filter(version=OuterRef("pk"), state="done").exclude(verdict="passed")
-    ordered = rows.annotate(is_proven=Exists(passed), is_doubtful=Exists(failed)).order_by(
-        "-rank", "-is_proven", "is_doubtful", "-published_at", "pk"
-    )
+    ordered = rows.annotate(score=F("rank") * _standing()).order_by("-score", "-published_at", "pk")
     return [
         Hit(version, match(parse(version.manifest.get("conditions") or {}), facts) if facts is not None else None)
         for version in ordered[offset : offset + limit]
@@ -113,8 +109,8 @@ def search_versions(
 
 
 def satisfied(facts: Mapping[str, Any]) -> list[int]:
-    """The ids of all interned conditions that hold with these facts."""
-    rows = Condition.objects.values_list("pk", "key", "operator", "value")
+    """The ids of all interned conditions that hold with these facts. A fact that was not sent satisfies nothing."""
+    rows = Condition.objects.filter(key__in=list(facts)).values_list("pk", "key", "operator", "value")
     return [
         pk
         for pk, key, operator, value in rows.iterator()
@@ -126,6 +122,25 @@ def _predicate(key: str, operator: Any, value: Any) -> Predicate:
     return Predicate(key, operator, tuple(value) if isinstance(value, list) else value)
 
 
+def _standing() -> Case:
+    """How much a proof is worth beside the words: what is verified now first, what fails last."""
+    done = Verification.objects.filter(state=Verification.State.DONE)
+    later = done.filter(
+        version=OuterRef("version"),
+        environment_name=OuterRef("environment_name"),
+        finished_at__gt=OuterRef("finished_at"),
+    )
+    last = done.filter(version=OuterRef("pk")).filter(~Exists(later))
+    doubtful = last.exclude(verdict__in=["passed", *NEUTRAL])
+    fresh = last.filter(verdict="passed", finished_at__gt=oldest_valid(), attestation__isnull=False)
+    return Case(
+        When(Exists(doubtful), then=Value(0.25)),
+        When(Exists(fresh), then=Value(1.0)),
+        default=Value(0.5),
+        output_field=FloatField(),
+    )
+
+
 def _searchable(actor: Actor) -> QuerySet[Version]:
     return (
         Version.objects.filter(
@@ -133,7 +148,7 @@ def _searchable(actor: Actor) -> QuerySet[Version]:
         )
         .select_related("experience__organization")
         .defer("search")
-        .annotate(rank=Value(0.0, output_field=FloatField()))
+        .annotate(rank=Value(1.0, output_field=FloatField()))
     )
 
 

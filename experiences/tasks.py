@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from celery import shared_task
+from celery.signals import worker_ready
 from django.conf import settings
+from django.db import connection
 
 from experiences.services.attest import attest as attest_verification
+from experiences.services.attest import signing_key
 from experiences.services.nudge import nudge as nudge_all
 from experiences.services.reverify_by_age import reverify_by_age as enqueue_aged
 from experiences.services.sweep_blobs import sweep_blobs as remove_orphans
-from experiences.services.verify import verify_next
+from experiences.services.verify import KEPT_SECONDS, verify_next
+
+SIGNING_QUEUE = "attest"
 
 
-@shared_task(name="experiences.tasks.verify", acks_late=True)
+@shared_task(name="experiences.tasks.verify", acks_late=True, time_limit=KEPT_SECONDS + 60)
 def verify() -> str | None:
     row = verify_next(environment_names=settings.KEIKEN.environment_names)
     return None if row is None else f"{row.pk} {row.verdict or row.state}"
@@ -21,6 +28,11 @@ def verify() -> str | None:
 @shared_task(name="experiences.tasks.attest", acks_late=True)
 def attest(verification_id: str) -> None:
     attest_verification(verification_id=verification_id)
+
+
+@shared_task(name="experiences.tasks.record_signing_key", acks_late=True)
+def record_signing_key() -> str:
+    return signing_key().public.key_id
 
 
 @shared_task(name="experiences.tasks.nudge", ignore_result=True)
@@ -36,3 +48,11 @@ def reverify_by_age() -> int:
 @shared_task(name="experiences.tasks.sweep_blobs")
 def sweep_blobs() -> int:
     return remove_orphans()
+
+
+@worker_ready.connect
+def _record_key_at_start(sender: Any = None, **_arguments: Any) -> None:
+    """The signing worker shows its key before anybody asks, so that the first login can pin it."""
+    if SIGNING_QUEUE in sender.app.amqp.queues.consume_from:
+        signing_key()
+        connection.close()

@@ -1,13 +1,18 @@
-"""From the verdicts of scenarios to the verdict of a verification, and from verifications to a badge."""
+"""From the verdicts of runs to that of a scenario, of a verification, and to the badge of a version."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+Status = Literal["verified", "failing", "pending", "unverified"]
 
 WORST_FIRST = (
     "error",
-    "policy_violation",
     "invalid_package",
+    "policy_violation",
     "limit_exceeded",
     "failed",
     "flaky",
@@ -16,7 +21,11 @@ WORST_FIRST = (
     "precondition_unmet",
     "passed",
 )
-CONCLUSIVE = ("passed", "failed", "flaky", "vacuous", "limit_exceeded", "policy_violation", "invalid_package")
+"""The table: of several verdicts the first one found here decides."""
+NEUTRAL = frozenset({"precondition_unmet", "inconclusive"})
+"""They speak neither for nor against a version: a badge is decided by its other environments."""
+REPEATED = frozenset({"failed", "limit_exceeded"})
+"""What a second, identical run is asked about before it is believed."""
 
 
 def overall(verdicts: Iterable[str]) -> str:
@@ -25,8 +34,40 @@ def overall(verdicts: Iterable[str]) -> str:
     return next((verdict for verdict in WORST_FIRST if verdict in found), "inconclusive")
 
 
-def with_history(verdict: str, previous: str | None) -> str:
-    """``flaky`` when the same version in the same environment both passes and fails."""
-    if previous is None or {verdict, previous} != {"passed", "failed"}:
-        return verdict
-    return "flaky"
+def disagree(one: str, other: str) -> bool:
+    """Whether two identical runs contradict each other: one passed and the other did not."""
+    return {one, other} in ({"passed", "failed"}, {"passed", "limit_exceeded"})
+
+
+def with_history(now: Mapping[str, str], before: Mapping[str, str]) -> str:
+    """The verdict of a verification, given what the one before saw of the same scenarios in the same environment.
+
+    Both map scenarios to verdicts. ``flaky`` where they contradict each other and nothing worse was seen.
+    """
+    verdict = overall(now.values())
+    contradicts = any(disagree(seen, before[scenario]) for scenario, seen in now.items() if scenario in before)
+    if contradicts and verdict in ("passed", "precondition_unmet", "inconclusive", *REPEATED):
+        return "flaky"
+    return verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Concluded:
+    """The last verdict in one environment."""
+
+    verdict: str
+    finished_at: datetime
+    is_signed: bool
+
+
+def badge(concluded: Iterable[Concluded], *, oldest: datetime, is_waiting: bool) -> Status:
+    """What a version is shown as. ``oldest`` is when a passing attestation has aged; ``is_waiting``: a proof is due."""
+    deciding = [row for row in concluded if row.verdict not in NEUTRAL]
+    if any(row.verdict != "passed" for row in deciding):
+        return "failing"
+    fresh = [row for row in deciding if row.finished_at > oldest]
+    if fresh and len(fresh) == len(deciding) and all(row.is_signed for row in fresh):
+        return "verified"
+    # A verdict that is not signed yet will be in a moment.
+    is_unsigned = any(not row.is_signed for row in fresh)
+    return "pending" if is_waiting or is_unsigned else "unverified"

@@ -1,4 +1,4 @@
-"""Signing what a verification saw. Only this use case opens the signing key."""
+"""Signing what a verification saw. Only this module opens the signing key, and only the signing worker calls it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ from keiken.trust import SigningKey, Verified, sign, verification_statement
 
 def attest(*, verification_id: str) -> Attestation | None:
     """The attestation of a concluded verification; there is only ever one. None while it is not concluded."""
-    key = signing_key()
     with transaction.atomic(durable=True):
         row = (
             Verification.objects.select_for_update(of=("self",))
@@ -29,6 +28,7 @@ def attest(*, verification_id: str) -> Attestation | None:
         known = Attestation.objects.filter(verification=row).first()
         if known is not None:
             return known
+        key = signing_key()
         attestation = Attestation.objects.create(verification=row, envelope=sign(statement_of(row), key))
         audit.record(
             actor=SYSTEM,
@@ -48,10 +48,11 @@ def signing_key() -> SigningKey:
 
 
 def statement_of(row: Verification) -> dict[str, Any]:
-    assert row.environment is not None
-    assert row.finished_at is not None
+    """The in-toto statement of a concluded row, from what the database holds alone."""
+    assert row.environment is not None, "a concluded verification names its environment"
+    assert row.finished_at is not None, "the database keeps done and finished_at together"
     results = list(row.results.order_by("scenario"))
-    report: dict[str, Any] = results[0].report if results else {}
+    executors = [result.report["executor"] for result in results if result.report.get("executor")]
     return verification_statement(
         Verified(
             reference=str(row.version),
@@ -60,9 +61,9 @@ def statement_of(row: Verification) -> dict[str, Any]:
             environment=row.environment.name,
             environment_digest=row.environment.digest,
             facts=row.environment.facts,
-            driver=next((r.report["executor"]["driver"] for r in results if r.report.get("executor")), ""),
+            driver=executors[0]["driver"] if executors else "",
             isolation=row.isolation,
-            replayer=report.get("replayer", ""),
+            replayer=next((result.report["replayer"] for result in results if result.report.get("replayer")), ""),
             scenarios={result.scenario: result.verdict for result in results},
             trigger=row.trigger,
             attempt=row.attempts,

@@ -3,37 +3,28 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
-from dataclasses import dataclass
 
-from celery import current_app
 from django.db import transaction
-from django.utils import timezone
+from django.db.models.functions import Now
 
 from accounts.actors import SYSTEM
 from accounts.services import audit
-from experiences.domain.verdicts import overall, with_history
+from experiences.domain.storable import storable, storable_text
+from experiences.domain.verdicts import with_history
 from experiences.models import Environment, ScenarioResult, Verification
+from experiences.services.claim import held
+from experiences.services.proving import Seen
+from experiences.services.queueing import send
 from keiken.replay import ScenarioVerdict
-from keiken.sandbox import protocol
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Seen:
-    """What was seen, where, and how well it was confined."""
-
-    environment: protocol.Environment
-    capability: protocol.Capability
-    verdicts: Sequence[ScenarioVerdict]
 
 
 def conclude(row: Verification, seen: Seen) -> bool:
     """Whether it was written. A worker whose lease was given to another writes nothing."""
     with transaction.atomic(durable=True):
-        current = Verification.objects.select_for_update().get(pk=row.pk)
-        if current.state != Verification.State.RUNNING or current.lease_token != row.lease_token:
+        current = held(row).select_for_update(of=("self",)).select_related("version__experience__organization").first()
+        if current is None:
             logger.warning("the verdict of verification %s came too late and was dropped", row.pk)
             return False
         _write(current, seen)
@@ -43,31 +34,24 @@ def conclude(row: Verification, seen: Seen) -> bool:
 
 def request_attestation(row: Verification) -> None:
     """A nudge to the signing worker; beat repeats it while the attestation is missing."""
-    current_app.send_task("experiences.tasks.attest", [str(row.pk)], queue="attest", ignore_result=True)
+    send("experiences.tasks.attest", "attest", [(str(row.pk),)])
 
 
 def _write(row: Verification, seen: Seen) -> None:
-    environment, _created = Environment.objects.get_or_create(
+    environment, _created = Environment.objects.update_or_create(
         name=seen.environment.name,
         digest=seen.environment.digest,
-        defaults={"facts": dict(seen.environment.facts)},
+        defaults={"facts": storable(dict(seen.environment.facts))},
     )
-    ScenarioResult.objects.bulk_create(
-        ScenarioResult(
-            verification=row,
-            scenario=verdict.scenario,
-            verdict=verdict.verdict,
-            reason=verdict.reason,
-            report=verdict.report.model_dump(mode="json"),
-        )
-        for verdict in seen.verdicts
-    )
+    before = _verdicts_before(row, environment)
+    ScenarioResult.objects.bulk_create(_result(row, verdict) for verdict in seen.verdicts)
     row.environment = environment
-    row.verdict = with_history(overall(verdict.verdict for verdict in seen.verdicts), _previous_verdict(row))
+    row.verdict = with_history({verdict.scenario: verdict.verdict for verdict in seen.verdicts}, before)
     row.isolation = seen.capability.isolation
     row.state = Verification.State.DONE
-    row.finished_at = timezone.now()
+    row.finished_at = Now()
     row.lease_token = row.lease_until = None
+    row.operator_note = ""
     row.save()
     audit.record(
         actor=SYSTEM,
@@ -78,12 +62,21 @@ def _write(row: Verification, seen: Seen) -> None:
     )
 
 
-def _previous_verdict(row: Verification) -> str | None:
-    return (
-        Verification.objects.filter(
-            version_id=row.version_id, environment_name=row.environment_name, state=Verification.State.DONE
-        )
+def _result(row: Verification, verdict: ScenarioVerdict) -> ScenarioResult:
+    return ScenarioResult(
+        verification=row,
+        scenario=verdict.scenario,
+        verdict=verdict.verdict,
+        reason=storable_text(verdict.reason),
+        report=storable(verdict.report.model_dump(mode="json")),
+    )
+
+
+def _verdicts_before(row: Verification, environment: Environment) -> dict[str, str]:
+    """What the last verification saw in exactly this environment: another one is allowed to end differently."""
+    last = (
+        Verification.objects.filter(version_id=row.version_id, environment=environment, state=Verification.State.DONE)
         .order_by("-finished_at")
-        .values_list("verdict", flat=True)
         .first()
     )
+    return dict(last.results.values_list("scenario", "verdict")) if last else {}

@@ -9,7 +9,11 @@ from keiken.conditions import Condition as Predicate
 
 
 def intern(conditions: Sequence[Predicate]) -> list[int]:
-    """The ids, sorted. Two publishers at once get the same rows."""
+    """The ids, sorted. Two publishers at once get the same rows.
+
+    Everybody inserts in the same order: two who insert the same conditions in opposite orders would wait for each
+    other.
+    """
     rows = [
         Condition(
             canonical=condition.canonical(),
@@ -17,7 +21,7 @@ def intern(conditions: Sequence[Predicate]) -> list[int]:
             operator=condition.operator,
             value=list(condition.value) if isinstance(condition.value, tuple) else condition.value,
         )
-        for condition in conditions
+        for condition in sorted(set(conditions), key=Predicate.canonical)
     ]
     Condition.objects.bulk_create(rows, ignore_conflicts=True)
     canonical = [row.canonical for row in rows]

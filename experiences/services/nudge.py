@@ -2,27 +2,52 @@
 
 from __future__ import annotations
 
-from django.db.models import Q
-from django.utils import timezone
+import random
+from datetime import timedelta
 
-from experiences.models import Verification
+from django.conf import settings
+from django.db.models.functions import Now
+
+from experiences.models import PublicKey, Verification
 from experiences.services.claim import release_stale
-from experiences.services.conclude import request_attestation
-from experiences.services.enqueue_verification import nudge_after_commit
+from experiences.services.queueing import MESSAGES, room_in, send
 
-MESSAGES = 20
+UNCLAIMED = timedelta(minutes=2)
+"""After so long it is worth saying that no worker holds an environment."""
 
 
 def nudge() -> dict[str, int]:
     """Give stale leases back, nudge for waiting rows, ask again for missing attestations. Counts of each."""
     released = release_stale()
-    waiting = Verification.objects.filter(state=Verification.State.QUEUED, not_before__lte=timezone.now()).count()
-    nudge_after_commit(min(waiting, MESSAGES))
+    waiting = Verification.objects.filter(state=Verification.State.QUEUED, not_before__lte=Now()).count()
+    if waiting:
+        send("experiences.tasks.verify", "verify", [()] * min(waiting, room_in("verify")))
+        _note_unclaimed()
+    return {"released": released, "waiting": waiting, "unsigned": _nudge_signing()}
+
+
+def _nudge_signing() -> int:
     unsigned = list(
-        Verification.objects.filter(Q(state=Verification.State.DONE) & Q(attestation__isnull=True)).order_by(
-            "finished_at"
-        )[:MESSAGES]
+        Verification.objects.filter(state=Verification.State.DONE, attestation__isnull=True)
+        .order_by("finished_at")
+        .values_list("pk", flat=True)[:1000]
     )
-    for row in unsigned:
-        request_attestation(row)
-    return {"released": released, "waiting": waiting, "unsigned": len(unsigned)}
+    if unsigned:
+        # By lot: one that cannot be signed must not hold up all others.
+        chosen = random.sample(unsigned, min(len(unsigned), room_in("attest")))
+        send("experiences.tasks.attest", "attest", [(str(pk),) for pk in chosen])
+    elif not PublicKey.objects.exists() and room_in("attest") == MESSAGES:
+        send("experiences.tasks.record_signing_key", "attest", [()])
+    return len(unsigned)
+
+
+def _note_unclaimed() -> None:
+    """An environment that no worker holds is most often a typing error, of the publisher or of the operator."""
+    rows = Verification.objects.filter(
+        state=Verification.State.QUEUED, operator_note="", not_before__lte=Now() - UNCLAIMED
+    ).exclude(environment_name__in=settings.KEIKEN.environment_names)
+    for name in rows.values_list("environment_name", flat=True).distinct():
+        rows.filter(environment_name=name).update(
+            operator_note=f"No worker here holds the environment '{name}'. "
+            "Name it in KEIKEN_ENVIRONMENTS of a worker that has it."
+        )

@@ -2,31 +2,36 @@
 
 from __future__ import annotations
 
+import errno
 import tempfile
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from django.conf import settings
-from django.contrib.postgres.search import SearchVector
 from django.db import IntegrityError, transaction
-from django.db.models import Value
 from django.utils.translation import gettext as _
-from packaging.version import Version as Order
 
+from accounts.access import organization_for
 from accounts.actors import Actor
-from accounts.domain.refusals import Conflict, Invalid, NotFound, Refusal, TooLarge
+from accounts.domain.refusals import Conflict, Invalid, Refusal, TooLarge, Unavailable
 from accounts.models import Organization
 from accounts.services import audit
-from experiences.blobs import store_blob
-from experiences.domain.words import with_pairs
-from experiences.models import Blob, Experience, Verification, Version
-from experiences.services.enqueue_verification import nudge_after_commit
+from accounts.services.constraints import broken_constraint
+from experiences.blobs import has_blob, store_blob
+from experiences.models import Blob, Experience, Version
 from experiences.services.interning import intern
+from experiences.services.listing import choose_latest, index
+from experiences.services.queueing import add_rows, environment_names, nudge_after_commit
 from keiken.conditions import parse
 from keiken.errors import PackageError
 from keiken.package import Package, review, unpack
 
-PUBLISH_PRIORITY = 10
+TOO_LARGE = frozenset({"archive_too_large", "archive_too_many_files", "archive_ratio", "package_too_large"})
+MAJOR_MAX = 2**31 - 1
+TAKEN = frozenset({"version_once", "experience_name_once"})
+"""The constraints that two publishers of the same version at once may break."""
 
 
 @dataclass(frozen=True)
@@ -36,27 +41,50 @@ class Published:
     """False when exactly these bytes were published before."""
 
 
-def publish(*, actor: Actor, organization_slug: str, archive: bytes, visibility: str = "public") -> Published:
+@dataclass(frozen=True)
+class _Job:
+    actor: Actor
+    organization: Organization
+    package: Package
+    archive: bytes
+    digest: str
+    visibility: str | None
+
+
+def publish(*, actor: Actor, organization_slug: str, archive: bytes, visibility: str | None = None) -> Published:
     """Publish an archive for an organization.
 
-    Raises Forbidden, NotFound, TooLarge, Invalid with the package rule's code and place, or Conflict
-    ``version_exists`` when the version has other bytes. A refusal leaves nothing behind.
+    ``visibility`` None leaves an experience as open as it is; a new one is then public. Said with bytes that were
+    published before, it changes who sees the experience and nothing else.
+
+    Raises Forbidden, NotFound, TooLarge, Invalid with the package rule's code and place, Conflict ``version_exists``
+    when the version has other bytes, or Unavailable when the disk is full. A refusal leaves nothing behind.
     """
-    organization = _organization(actor, organization_slug)
-    if visibility not in Experience.Visibility.values:
-        raise Invalid("visibility_unknown", _("The visibility is public or organization."))
+    actor.require("publish")
+    organization = organization_for(actor, organization_slug)
+    actor.require("publish", organization.pk)
+    if visibility is not None and visibility not in Experience.Visibility.values:
+        raise Invalid(
+            "visibility_unknown", _("The visibility is 'public' or 'organization'."), _("Use one of the two.")
+        )
     if len(archive) > settings.KEIKEN.upload_max_bytes:
-        raise TooLarge("archive_too_large", _("The package is larger than this marketplace takes."))
-    with tempfile.TemporaryDirectory(prefix="keiken-publish-") as folder:
+        raise TooLarge(
+            "archive_too_large",
+            _("The package is larger than {n} bytes.").format(n=settings.KEIKEN.upload_max_bytes),
+            _("Leave out what a replay does not need."),
+        )
+    with _full_disk_refused(), tempfile.TemporaryDirectory(prefix="keiken-publish-") as folder:
         package = judged(archive, Path(folder) / "package")
-        blob_digest = store_blob(archive)
-        try:
-            with transaction.atomic(durable=True):
-                return _write(actor, organization, package, blob_digest, len(archive), visibility)
-        except IntegrityError:
-            # Somebody published the same version in the same moment: theirs is there now, and decides.
-            with transaction.atomic(durable=True):
-                return _write(actor, organization, package, blob_digest, len(archive), visibility)
+        _refuse_if_taken(organization, package)
+        digest = store_blob(archive)
+    job = _Job(actor, organization, package, archive, digest, visibility)
+    try:
+        return _write(job)
+    except IntegrityError as error:
+        if broken_constraint(error) not in TAKEN:
+            raise
+        # Somebody published the same version in the same moment: theirs is there now, and decides.
+        return _write(job)
 
 
 def judged(archive: bytes, folder: Path) -> Package:
@@ -64,116 +92,134 @@ def judged(archive: bytes, folder: Path) -> Package:
     try:
         package = unpack(archive, folder)
     except PackageError as error:
-        kind: type[Refusal] = TooLarge if error.code in ("archive_too_large", "package_too_large") else Invalid
+        kind: type[Refusal] = TooLarge if error.code in TOO_LARGE else Invalid
         raise kind(error.code, error.message, error.advice, error.details) from None
-    errors = [finding for finding in review(package) if finding.level == "error"]
+    findings = review(package)
+    errors = [finding for finding in findings if finding.level == "error"]
     if errors:
+        first = errors[0]
         raise Invalid(
-            errors[0].code,
-            errors[0].message,
+            first.code,
+            first.message,
             _("Mend it and see with 'keiken check' before you publish again."),
-            {"findings": [vars(finding) for finding in errors], "file": errors[0].file, "line": errors[0].line},
+            {
+                "file": first.file,
+                "line": first.line,
+                "rule": first.code,
+                "findings": [asdict(finding) for finding in findings],
+            },
+        )
+    if package.manifest.major > MAJOR_MAX or not package.manifest.version.isascii():
+        raise Invalid(
+            "version_unusable",
+            _("experience.yaml: the version {version} is no version this marketplace can keep.").format(
+                version=package.manifest.version
+            ),
+            _("Use plain numbers, the first below 2,147,483,648."),
+            {"file": "experience.yaml", "rule": "version_unusable"},
         )
     return package
 
 
-def _organization(actor: Actor, slug: str) -> Organization:
-    organization = Organization.objects.filter(slug=slug).first()
-    if organization is None:
-        raise NotFound(_("organization"))
-    actor.require("publish", organization.pk)
-    return organization
+@contextmanager
+def _full_disk_refused() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise Unavailable(
+            "storage_full",
+            _("The marketplace has no room for packages at the moment. Nothing was published."),
+            _("Try again later; if it stays, tell the operators."),
+        ) from error
 
 
-def _write(
-    actor: Actor, organization: Organization, package: Package, blob_digest: str, size: int, visibility: str
-) -> Published:
-    manifest = package.manifest
-    experience, is_new = Experience.objects.select_for_update().get_or_create(
-        organization=organization,
-        name=manifest.name,
-        defaults={"visibility": visibility, "title": manifest.title},
+def _refuse_if_taken(organization: Organization, package: Package) -> None:
+    """Spare the store the bytes of a version that has others. At a tie ``_write`` refuses."""
+    known = Version.objects.filter(
+        experience__organization=organization,
+        experience__name=package.manifest.name,
+        version=package.manifest.version,
+    ).first()
+    if known is not None and known.blob_id != package.digest:
+        raise _exists(known, package)
+
+
+def _exists(known: Version, package: Package) -> Conflict:
+    return Conflict(
+        "version_exists",
+        _("{name}@{version} was already published with other bytes, and a published version never changes.").format(
+            name=package.manifest.name, version=package.manifest.version
+        ),
+        _("Raise the version in experience.yaml and publish again."),
+        {"digest": known.blob_id},
     )
-    known = Version.objects.filter(experience=experience, version=manifest.version).first()
-    if known is not None:
-        if known.blob_id == blob_digest:
-            return Published(known, created=False)
-        raise Conflict(
-            "version_exists",
-            _("{name}@{version} was already published with other bytes, and a published version never changes.").format(
-                name=manifest.name, version=manifest.version
-            ),
-            _("Raise the version in experience.yaml and publish again."),
-            {"digest": known.blob_id},
+
+
+def _write(job: _Job) -> Published:
+    manifest = job.package.manifest
+    with transaction.atomic(durable=True):
+        experience, is_new = Experience.objects.select_for_update().get_or_create(
+            organization=job.organization,
+            name=manifest.name,
+            defaults={"visibility": job.visibility or Experience.Visibility.PUBLIC, "title": manifest.title},
         )
-    version = _version(actor, experience, package, blob_digest, size)
-    _update_listing(experience, version, package, visibility if not is_new else experience.visibility)
-    _enqueue_first(version, package)
-    audit.record(
-        actor=actor,
-        action="experience.publish",
-        target=str(version),
-        organization_id=organization.pk,
-        details={"digest": blob_digest, "visibility": experience.visibility},
-    )
+        known = Version.objects.filter(experience=experience, version=manifest.version).first()
+        if known is not None and known.blob_id != job.digest:
+            raise _exists(known, job.package)
+        if not is_new:
+            _show_to(job, experience)
+        if known is not None:
+            return Published(known, created=False)
+        version = _version(job, experience)
+        choose_latest(experience)
+        names = environment_names(version)
+        add_rows(version, names, "publish")
+        nudge_after_commit(len(names))
+        audit.record(
+            actor=job.actor,
+            action="experience.publish",
+            target=str(version),
+            organization_id=job.organization.pk,
+            details={"digest": job.digest, "visibility": experience.visibility},
+        )
     return Published(version, created=True)
 
 
-def _version(actor: Actor, experience: Experience, package: Package, blob_digest: str, size: int) -> Version:
-    manifest, skill = package.manifest, package.skill
-    Blob.objects.get_or_create(digest=blob_digest, defaults={"size_bytes": size})
+def _show_to(job: _Job, experience: Experience) -> None:
+    if job.visibility is None or job.visibility == experience.visibility:
+        return
+    before, experience.visibility = experience.visibility, job.visibility
+    experience.save(update_fields=["visibility"])
+    audit.record(
+        actor=job.actor,
+        action="experience.visibility",
+        target=str(experience),
+        organization_id=job.organization.pk,
+        details={"from": before, "to": job.visibility},
+    )
+
+
+def _version(job: _Job, experience: Experience) -> Version:
+    manifest, skill = job.package.manifest, job.package.skill
+    _blob(job)
     version = Version.objects.create(
         experience=experience,
         version=manifest.version,
         major=manifest.major,
-        blob_id=blob_digest,
+        blob_id=job.digest,
         manifest=manifest.model_dump(mode="json", exclude_none=True),
         skill={"name": skill.name, "description": skill.description, "body": skill.body},
         condition_ids=intern(parse(manifest.conditions)),
-        published_by=actor.name[:100],
+        published_by=job.actor.name[:100],
     )
-    weights = {
-        "A": f"{manifest.title} {manifest.name.replace('-', ' ')}",
-        "B": " ".join(manifest.topics).replace("-", " "),
-        "C": f"{manifest.summary} {skill.description}",
-        "D": " ".join(step.title or step.id for step in manifest.steps) + " " + skill.body[:20_000],
-    }
-    vector = None
-    for weight, text in weights.items():
-        part = SearchVector(Value(with_pairs(text)), weight=weight, config="english")
-        vector = part if vector is None else vector + part
-    Version.objects.filter(pk=version.pk).update(search=vector)
+    index(version)
     return version
 
 
-def _update_listing(experience: Experience, version: Version, package: Package, visibility: str) -> None:
-    """The listing tells of the highest version; an older one that is published later changes nothing there."""
-    latest = experience.latest
-    if latest is not None and latest.yanked_at is None and semver_key(latest.version) > semver_key(version.version):
-        return
-    experience.latest = version
-    experience.visibility = visibility
-    experience.title = package.manifest.title
-    experience.summary = package.manifest.summary or package.skill.description
-    experience.topics = package.manifest.topics
-    experience.save(update_fields=["latest", "visibility", "title", "summary", "topics"])
-
-
-def semver_key(text: str) -> tuple[Order, int, tuple[tuple[int, int, str], ...]]:
-    """Sorts as semver.org says: numbers by value, a pre-release before its release, build data not at all."""
-    core, _plus, _build = text.partition("+")
-    release, dash, pre = core.partition("-")
-    parts = tuple((0, int(part), "") if part.isdigit() else (1, 0, part) for part in pre.split(".")) if dash else ()
-    return Order(release), 0 if dash else 1, parts
-
-
-def _enqueue_first(version: Version, package: Package) -> None:
-    names = sorted({name for scenario in package.manifest.scenarios for name in scenario.environments})
-    for name in names:
-        Verification.objects.create(
-            version=version,
-            environment_name=name,
-            trigger=Verification.Trigger.PUBLISH,
-            priority=PUBLISH_PRIORITY,
-        )
-    nudge_after_commit(len(names))
+def _blob(job: _Job) -> None:
+    """From the row on, the sweep waits for us; it may have taken the file between our storing it and this row."""
+    _row, is_new = Blob.objects.get_or_create(digest=job.digest, defaults={"size_bytes": len(job.archive)})
+    if is_new and not has_blob(job.digest):
+        store_blob(job.archive)

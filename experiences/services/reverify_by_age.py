@@ -5,29 +5,38 @@ from __future__ import annotations
 from datetime import timedelta
 
 from django.conf import settings
-from django.db.models import F, Max
+from django.db.models import Exists, F, OuterRef
 from django.utils import timezone
 
+from accounts.actors import SYSTEM
 from experiences.models import Verification
-from experiences.services.enqueue_verification import enqueue
+from experiences.services.queueing import open_row
 
 SHARE_OF_AGE = 0.8
 """A verdict is renewed before it expires, so that a badge does not blink."""
+AT_ONCE = 500
+"""The oldest ones; the next run takes the next."""
 
 
 def reverify_by_age() -> int:
     """Enqueue every latest version whose last verdict in an environment is old. How many."""
     limit = timezone.now() - timedelta(days=settings.KEIKEN.reverify_days * SHARE_OF_AGE)
+    same = Verification.objects.filter(version=OuterRef("version"), environment_name=OuterRef("environment_name"))
     rows = (
-        Verification.objects.filter(version__experience__latest=F("version"), version__yanked_at__isnull=True)
-        .values("version", "environment_name")
-        .annotate(last=Max("finished_at"))
-        .filter(last__lt=limit)
+        Verification.objects.filter(
+            state=Verification.State.DONE,
+            finished_at__lt=limit,
+            version__experience__latest=F("version"),
+            version__yanked_at__isnull=True,
+        )
+        .exclude(Exists(same.exclude(state=Verification.State.DONE)))
+        .exclude(Exists(same.filter(finished_at__gt=OuterRef("finished_at"))))
+        .select_related("version__experience__organization")
+        .defer("version__manifest", "version__skill", "version__search")
+        .order_by("finished_at")[:AT_ONCE]
     )
-    versions = {row.version_id: row.version for row in Verification.objects.select_related("version__experience").filter(
-        version__in=[found["version"] for found in rows])}  # fmt: skip
     made = [
-        enqueue(version=versions[found["version"]], environment_name=found["environment_name"], trigger="age")
-        for found in rows
+        open_row(version=row.version, environment_name=row.environment_name, trigger="age", actor=SYSTEM)
+        for row in rows
     ]
     return sum(row is not None for row in made)

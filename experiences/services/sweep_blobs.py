@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from django.core.files.storage import default_storage
+from django.db import transaction
 from django.utils import timezone
 
+from experiences.blobs import delete_stored, stored_files
 from experiences.models import Blob
 
 GRACE = timedelta(days=1)
@@ -14,15 +15,23 @@ GRACE = timedelta(days=1)
 
 
 def sweep_blobs() -> int:
-    """How many were removed."""
+    """How many files were removed. A file that somebody is publishing right now stays, or is stored again by them."""
+    oldest = timezone.now() - GRACE
     removed = 0
-    for first in default_storage.listdir("")[0]:
-        for second in default_storage.listdir(first)[0]:
-            folder = f"{first}/{second}"
-            for name in default_storage.listdir(folder)[1]:
-                path = f"{folder}/{name}"
-                is_old = timezone.now() - default_storage.get_modified_time(path) > GRACE
-                if is_old and not Blob.objects.filter(digest=f"sha256:{name}").exists():
-                    default_storage.delete(path)
-                    removed += 1
+    for path, digest, written_at in stored_files():
+        if written_at < oldest and _remove(path, digest):
+            removed += 1
     return removed
+
+
+def _remove(path: str, digest: str) -> bool:
+    if not digest:
+        delete_stored(path)
+        return True
+    with transaction.atomic():
+        # While this row is uncommitted, a publisher of the same bytes waits at the same key.
+        _row, is_orphan = Blob.objects.get_or_create(digest=digest, defaults={"size_bytes": 0})
+        if is_orphan:
+            delete_stored(path)
+        transaction.set_rollback(True)
+    return is_orphan

@@ -1,113 +1,108 @@
-"""Proving the next version that waits: outside any transaction, in a sandbox, while the lease is kept alive."""
+"""Proving the next version that waits: in a sandbox, outside any transaction, while the lease is kept alive."""
 
 from __future__ import annotations
 
 import logging
-import tempfile
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 
 from django.conf import settings
-from django.db import connection
+from django.db import DatabaseError, connection
 
-from experiences.blobs import open_blob
 from experiences.models import Verification
-from experiences.services.claim import claim, extend_lease, give_back
-from experiences.services.conclude import Seen, conclude
-from keiken.errors import KeikenError, PackageError, SandboxUnavailable
-from keiken.package import Package, digest, unpack
-from keiken.replay import ScenarioVerdict, prove
-from keiken.sandbox import environments, working_driver
-from keiken.sandbox.protocol import Environment
+from experiences.services.claim import claim, extend_lease, give_back, pause_seconds, tell_waiting
+from experiences.services.conclude import conclude
+from experiences.services.proving import BUDGET_SECONDS, look
+from keiken.errors import KeikenError, SandboxUnavailable
+from keiken.sandbox import working_driver
+from keiken.sandbox.protocol import Driver
 
 logger = logging.getLogger(__name__)
 
-RETRY_SECONDS = (10, 60, 300, 1800)
-NO_SANDBOX_SECONDS = 5
+NO_ENVIRONMENT_SECONDS = 30
+KEPT_SECONDS = 2 * BUDGET_SECONDS
+"""No proof takes longer; a worker that hangs must lose its lease although its heartbeat goes on."""
 
 
 def verify_next(*, environment_names: Sequence[str]) -> Verification | None:
-    """Claim the next one, prove it, conclude it. None when nothing waits.
+    """Claim the next one, prove it, conclude it. None when nothing waits, or when nothing can run here.
 
-    Trouble of ours (no sandbox, a full disk, a bug) never becomes a verdict: the row waits again and says why.
+    Trouble of ours (no sandbox, a full disk, a bug) never becomes a verdict: the row waits again and says why. An
+    unexpected exception is raised on after that.
     """
+    try:
+        driver = working_driver()
+    except SandboxUnavailable as error:
+        # Nothing is claimed: the rows wait for a worker that can, and say what this one lacks.
+        tell_waiting(environments=environment_names, note=_note(error))
+        logger.warning("no verification can run here: %s", _note(error))
+        return None
     row = claim(environments=environment_names)
     if row is None:
         return None
-    try:
-        with _kept_alive(row):
-            seen = _prove(row)
-        conclude(row, seen)
-    except SandboxUnavailable as error:
-        # Not an attempt: nothing was tried, and it must be proven as soon as there is a sandbox.
-        note = f"{error.message} {error.advice}".strip()
-        give_back(row, note=note, seconds=NO_SANDBOX_SECONDS, burns_attempt=False)
-        logger.warning("verification %s waits: %s", row.pk, note)
-    except Exception as error:
-        pause = RETRY_SECONDS[min(row.attempts, len(RETRY_SECONDS)) - 1]
-        message = error.message if isinstance(error, KeikenError) else type(error).__name__
-        give_back(row, note=f"attempt {row.attempts}: {message}", seconds=pause, burns_attempt=True)
-        logger.exception("verification %s could not be carried out and is tried again in %s s", row.pk, pause)
+    _carry_out(row, driver)
     row.refresh_from_db()
     return row
 
 
-class _OurTrouble(KeikenError):
-    """A scenario ended in ``error``: nothing was learned."""
+def _carry_out(row: Verification, driver: Driver) -> None:
+    try:
+        with kept_alive(row):
+            seen = look(row, driver)
+        conclude(row, seen)
+    except SandboxUnavailable as error:
+        # No attempt: nothing was tried, and it is to be proven as soon as there is a sandbox.
+        give_back(row, note=_note(error), seconds=NO_ENVIRONMENT_SECONDS, burns_attempt=False)
+        logger.warning("verification %s waits: %s", row.pk, _note(error))
+    except (KeikenError, OSError) as error:
+        _retry_later(row, _note(error) if isinstance(error, KeikenError) else str(error))
+    except Exception as error:
+        _retry_later(row, f"{type(error).__name__}; the worker's log tells more.")
+        raise
 
 
-def _prove(row: Verification) -> Seen:
-    driver = working_driver()
-    environment = environments.get_or_local(row.environment_name)
-    capability = driver.probe()
-    with tempfile.TemporaryDirectory(prefix="keiken-verify-") as folder:
-        # The job's user must be able to pass through; the folder holds nothing but a published package.
-        Path(folder).chmod(0o755)
-        package = _fetch(row, Path(folder) / "package")
-        verdicts = list(_verdicts(row, package, driver, environment))
-    trouble = next((verdict for verdict in verdicts if verdict.verdict == "error"), None)
-    if trouble is not None:
-        raise _OurTrouble("verification_error", trouble.reason)
-    return Seen(environment=environment, capability=capability, verdicts=verdicts)
+def _retry_later(row: Verification, why: str) -> None:
+    seconds = pause_seconds(row.attempts)
+    note = f"Attempt {row.attempts} ended without a verdict: {why}"
+    give_back(row, note=note, seconds=seconds, burns_attempt=True)
+    logger.exception("verification %s is tried again in %s s. %s", row.pk, seconds, note)
 
 
-def _fetch(row: Verification, folder: Path) -> Package:
-    expected = row.version.blob_id
-    with open_blob(expected) as file:
-        data = file.read()
-    if digest(data) != expected:
-        raise PackageError("digest_mismatch", f"The stored bytes of {row.version} are damaged.")
-    return unpack(data, folder)
-
-
-def _verdicts(
-    row: Verification, package: Package, driver: object, environment: Environment
-) -> Iterator[ScenarioVerdict]:
-    for scenario in package.manifest.scenarios:
-        if row.environment_name in scenario.environments:
-            yield prove(package, scenario, driver=driver, environment=environment)  # type: ignore[arg-type]  # a Driver
+def _note(error: KeikenError) -> str:
+    return f"{error.message} {error.advice}".strip()
 
 
 @contextmanager
-def _kept_alive(row: Verification) -> Iterator[None]:
+def kept_alive(row: Verification) -> Iterator[None]:
     """Extend the lease from a thread of its own, so that a slow proof is not taken for a dead worker."""
     done = threading.Event()
-
-    def beat() -> None:
-        try:
-            while not done.wait(settings.KEIKEN.lease_seconds / 3):
-                if not extend_lease(row):
-                    logger.warning("verification %s was given to another worker", row.pk)
-                    return
-        finally:
-            connection.close()
-
-    thread = threading.Thread(target=beat, daemon=True)
+    thread = threading.Thread(target=_beat, args=(row, done), name=f"lease of {row.pk}", daemon=True)
     thread.start()
     try:
         yield
     finally:
         done.set()
         thread.join()
+
+
+def _beat(row: Verification, done: threading.Event) -> None:
+    deadline = time.monotonic() + KEPT_SECONDS
+    try:
+        while not done.wait(settings.KEIKEN.lease_seconds / 3) and time.monotonic() < deadline:
+            if not _extended(row):
+                logger.warning("verification %s was given to another worker", row.pk)
+                return
+    finally:
+        connection.close()
+
+
+def _extended(row: Verification) -> bool:
+    try:
+        return extend_lease(row)
+    except DatabaseError:
+        # The database may be back before the lease ends; if not, another worker will have the row.
+        logger.warning("the lease of verification %s could not be extended", row.pk, exc_info=True)
+        connection.close()
+        return True

@@ -8,7 +8,7 @@ from django.utils import timezone
 from accounts.actors import Actor
 from accounts.services import audit
 from experiences.models import Experience, Version
-from experiences.services.publish import semver_key
+from experiences.services.listing import choose_latest
 
 
 def yank(*, actor: Actor, version: Version, reason: str) -> Version:
@@ -16,17 +16,14 @@ def yank(*, actor: Actor, version: Version, reason: str) -> Version:
     actor.require("publish", version.experience.organization_id)
     with transaction.atomic(durable=True):
         experience = Experience.objects.select_for_update().get(pk=version.experience_id)
-        if not Version.objects.filter(pk=version.pk, yanked_at__isnull=True).update(yanked_at=timezone.now()):
-            return version
-        left = list(experience.versions.filter(yanked_at__isnull=True).only("pk", "version"))
-        experience.latest = max(left, key=lambda row: semver_key(row.version), default=None)
-        experience.save(update_fields=["latest"])
-        audit.record(
-            actor=actor,
-            action="version.yank",
-            target=str(version),
-            organization_id=experience.organization_id,
-            details={"reason": reason[:300]},
-        )
+        if Version.objects.filter(pk=version.pk, yanked_at__isnull=True).update(yanked_at=timezone.now()):
+            choose_latest(experience)
+            audit.record(
+                actor=actor,
+                action="version.yank",
+                target=str(version),
+                organization_id=experience.organization_id,
+                details={"reason": reason[:300]},
+            )
     version.refresh_from_db()
     return version
