@@ -192,3 +192,11 @@ def test_the_terminal_shows_a_table(folders: Path) -> None:
     for word in ("scenario", "verdict", "greets", "refuses another family", "passed", "Proven here."):
         assert word in shown.stdout
     assert "proving" in shown.stderr
+
+
+def test_everything_wrong_is_told_in_one_round(folders: Path) -> None:
+    steps = [{"id": "copy", "run": ["cp", "${{ parameters.whom }}", "work/x"], "expect": ["parameters.whom == '1'"]}]
+    shown = keiken("check", write_package(folders / "p", steps=steps, conditions={"os.family": {"is": "linux"}}))
+    assert shown.exit_code == 3
+    assert shown.stderr.count("whom") + shown.stderr.count("os.family") >= 2
+    assert "  + " in shown.stderr

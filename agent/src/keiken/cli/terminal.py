@@ -20,6 +20,7 @@ from keiken.errors import KeikenError
 from keiken.i18n import _
 
 PIPED_COLUMNS = 120
+OTHERS_SHOWN = 20
 OUTPUT_FAILED = "output_failed"
 
 
@@ -63,7 +64,8 @@ class Terminal:
     def complain(self, error: KeikenError) -> None:
         """To stderr, in whatever form the answer was wanted."""
         first = Text.assemble((_("keiken: "), "bold red"), plain(error.message), (f"  [{plain(error.code)}]", "dim"))
-        self._print(first, *([Text(plain(error.advice))] if error.advice else []))
+        others = [Text.assemble(("  + ", "dim"), plain(text)) for text in _others(error)]
+        self._print(first, *others, *([Text(plain(error.advice))] if error.advice else []))
 
     def _print(self, *shown: RenderableType) -> None:
         with contextlib.suppress(OSError):  # nobody reads our complaints: the exit code still tells
@@ -90,6 +92,13 @@ class Terminal:
     def secret(self, question: str) -> str | None:
         """Typed without being shown; None when there is nobody to ask."""
         return getpass.getpass(f"{plain(question)}: ", stream=sys.stderr) if self.is_interactive else None
+
+
+def _others(error: KeikenError) -> list[str]:
+    """What else is wrong with a package, beside the first thing: one round of mending is better than many."""
+    found = [*error.details.get("problems", ()), *error.details.get("findings", ())]
+    messages = [item["message"] for item in found if isinstance(item, dict) and item.get("level", "error") == "error"]
+    return list(dict.fromkeys(str(text) for text in messages if text not in error.message))[:OTHERS_SHOWN]
 
 
 class Working:
