@@ -70,11 +70,10 @@ def test_record_publish_verify_license_fit_download_replay_report_rate(
 
 def publish_free_offer(laptop: Laptop, site: Site, name: str) -> None:
     """What a publisher does on the page: terms and a free offer."""
-    from licensing.services.create_offer import create_offer
-    from licensing.services.create_terms import create_terms
-
     from accounts.models import Organization
     from experiences.models import Experience
+    from licensing.services.create_offer import create_offer
+    from licensing.services.create_terms import create_terms
 
     acme = Organization.objects.get(slug="acme")
     actor = factories.owner_actor(acme)
