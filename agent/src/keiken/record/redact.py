@@ -25,7 +25,7 @@ SHAPES: tuple[tuple[str, str], ...] = (
 )
 _WORD = re.compile(r"[A-Za-z0-9+/_=-]{24,}")
 ENTROPY_BITS = 4.2
-"""For words of 24 characters or more: random base64 has about 5, hexadecimal digests 3.8, words of a language 3 or 4."""
+"""For words of 24 characters or more: random base64 has about 5, hexadecimal digests 3.8, words of a language less."""
 
 
 class Redactor:
