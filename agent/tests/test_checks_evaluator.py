@@ -24,6 +24,8 @@ FILES = {
     "work/latin1": b"caf\xe9",
     "work/data.json": b'{"items": [{"price": 3}], "name": "\xe6\x97\xa5\xe6\x9c\xac"}',
     "work/trap.json": b'{"@bytes": "!!", "@map": [1]}',
+    "work/bytes.json": b'{"@bytes": "!!"}',
+    "work/map.json": b'{"@map": 3}',
     "work/list.csv": b'name,total\r\nA,1\r\n"B, C",2\r\n',
 }
 BINDINGS = {
@@ -55,6 +57,8 @@ def evaluator() -> Iterator[Evaluator]:
         ("file('work/data.json').json.items[0].price", 3),
         ("json(file('work/data.json').text).name == parameters.name", True),
         ("json(file('work/trap.json').text)", {"@bytes": "!!", "@map": [1]}),
+        ("file('work/bytes.json').json", {"@bytes": "!!"}),
+        ("[file('work/map.json').json]", [{"@map": 3}]),
         ("csv(file('work/list.csv').text)", [{"name": "A", "total": "1"}, {"name": "B, C", "total": "2"}]),
         ("csv('\\ufeffa;b\\n1;2')", [{"a;b": "1;2"}]),
         ("files('work/*.csv')", ["work/list.csv"]),
@@ -151,6 +155,15 @@ def test_one_check_may_not_ask_without_end() -> None:
     with Evaluator(state) as live, pytest.raises(CheckError, match="looks at too many files"):
         live.evaluate("files('*').all(f, file(f).exists)", {})
     assert len(state.asked) == 2000
+
+
+def test_what_is_kept_of_many_large_files_is_bounded() -> None:
+    state = MappedState({f"work/{n}": b"x" * (1 << 20) for n in range(80)})
+    with Evaluator(state) as live:
+        assert live.evaluate("files('*').all(f, file(f).size > 0)", {}) is True
+        with pytest.raises(CheckError):
+            live.evaluate("files('*').all(f, file(f).bytes.size() > 0)", {})
+        assert sum(question.startswith("file ") for question in state.asked) < 80 + 80
 
 
 def test_trouble_of_the_state_is_no_answer_but_an_error() -> None:

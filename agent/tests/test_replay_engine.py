@@ -322,6 +322,21 @@ def test_undo_alone_runs_only_the_undo_steps(tmp_path: Path) -> None:
 # --- trouble of ours, and time
 
 
+@pytest.mark.parametrize("before", range(180, 205, 3))
+def test_half_a_secret_is_not_left_where_a_detail_is_cut(tmp_path: Path, before: int) -> None:
+    secret = "hunter2-correct-horse"
+    box = MemorySandbox({"echo": lambda *_call: ran(0, "x" * before + secret)})
+    report, _box = run(
+        tmp_path,
+        box,
+        request={"secrets": {"token": secret}},
+        secrets=["token"],
+        steps=[{"id": "a", "run": ["echo"], "expect": ["result.stdout == 'y'"]}],
+    )
+    assert report.outcome == "diverged"
+    assert "hunte" not in report.model_dump_json()
+
+
 def test_trouble_of_ours_is_an_error_whose_traceback_only_the_log_has(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -342,6 +357,34 @@ def test_trouble_of_ours_is_an_error_whose_traceback_only_the_log_has(
     assert "ZeroDivisionError: the token is [secret token]" in caplog.text
     assert "hunter2" not in caplog.text
     assert box.calls[-1] == "close"
+
+
+def test_an_interruption_by_hand_ends_in_a_report(tmp_path: Path) -> None:
+    def interrupted(*_call: Any) -> Any:
+        raise KeyboardInterrupt
+
+    box = MemorySandbox({**COMMANDS, "echo": interrupted})
+    steps = [{"id": "a", "run": ["touch", "work/a"]}, {"id": "b", "run": ["echo"]}]
+    report, _box = run(tmp_path, box, steps=steps)
+    assert (report.outcome, report.code) == ("error", "interrupted")
+    assert statuses(report) == ["succeeded", "failed"]
+    assert box.calls[-1] == "close"
+
+
+@pytest.mark.parametrize("source", ["assets/absent", "../outside", "assets/link"])
+def test_a_scenario_file_comes_from_the_package_and_from_nowhere_else(tmp_path: Path, source: str) -> None:
+    (tmp_path / "outside").write_text("canary")
+    made = package(
+        tmp_path,
+        steps=[{"id": "a", "run": ["touch", "work/a"]}],
+        scenarios=[{"name": "s", "files": {"work/x": source}}],
+        files={"assets/real": "x"},
+    )
+    (made.folder / "assets/link").symlink_to(tmp_path / "outside")
+    box = MemorySandbox(COMMANDS)
+    report = replay(Replay(package=made, executor=lambda: box, facts=FACTS, scenario=made.manifest.scenarios[0]))
+    assert (report.outcome, report.code) == ("failed", "file_missing")
+    assert (box.files, box.calls) == ({}, ["close"])
 
 
 def test_everything_together_has_a_time(tmp_path: Path) -> None:

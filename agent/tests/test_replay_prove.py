@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -79,6 +80,14 @@ def test_the_verdict_of_a_scenario(
         {"passed": True, "vacuous": False}.get(verdict) if scenario.get("outcome", "succeeded") == "succeeded" else None
     )
     assert found.hollow_caught is hollow
+
+
+def test_the_hollow_run_waits_for_no_retry(tmp_path: Path) -> None:
+    steps = [{**MAKE, "retry": {"attempts": 3, "delay_seconds": 30}}]
+    started = time.monotonic()
+    found = proven(package(tmp_path, steps=steps, scenarios=[{"name": "x"}]))
+    assert (found.verdict, found.hollow_caught) == ("passed", True)
+    assert time.monotonic() - started < 20
 
 
 def test_a_refused_scenario_opens_no_sandbox(tmp_path: Path) -> None:

@@ -123,20 +123,18 @@ class Evaluator:
         if key not in self._answers:
             if len(self._answers) >= QUESTIONS_LIMIT or self._answered_bytes > ANSWERED_BYTES_LIMIT:
                 return {"error": _("it looks at too many files")}
-            self._answers[key] = self._looked_up(what, argument)
-        answer = self._answers[key]
-        content = answer["value"].get("bytes") if isinstance(answer.get("value"), dict) else None
-        if content is None:
-            return answer
-        if not message["with_content"]:
-            return {"value": {name: value for name, value in answer["value"].items() if name != "bytes"}}
-        self._answered_bytes += len(content)
-        return answer
+            answer = self._looked_up(what, argument)
+            if isinstance(answer.get("value"), dict) and not message["with_content"]:
+                # What is kept here is bounded, and a check that only asks for sizes may ask for thousands of files.
+                answer["value"].pop("bytes", None)
+            self._answered_bytes += _content_bytes(answer)
+            self._answers[key] = answer
+        return self._answers[key]
 
     def _looked_up(self, what: str, argument: Any) -> dict[str, Any]:
         try:
             if what == "file" and isinstance(argument, str):
-                return {"value": self._state.file(argument)}
+                return {"value": dict(self._state.file(argument))}
             if what == "files" and isinstance(argument, str):
                 return {"value": self._state.files(argument)}
             if what == "port" and isinstance(argument, int) and not isinstance(argument, bool):
@@ -152,3 +150,8 @@ class Evaluator:
             _("'{expression}' took too long or too much memory.").format(expression=expression),
             _("Look at fewer lines, or let a step write what the check then reads."),
         )
+
+
+def _content_bytes(answer: Mapping[str, Any]) -> int:
+    value = answer.get("value")
+    return len(value.get("bytes", b"")) if isinstance(value, dict) else 0

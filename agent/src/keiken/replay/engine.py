@@ -36,7 +36,10 @@ READY_POLL_SECONDS = 0.05
 
 
 def replay(job: Replay) -> Report:
-    """Carry it out and report. Never raises for what the package, its code or the machine did."""
+    """Carry it out and report. Never raises for what the package, its code or the machine did.
+
+    An interruption by hand (KeyboardInterrupt) also ends in a report, with the code ``interrupted``.
+    """
     return _Run(job).report_of_all()
 
 
@@ -76,6 +79,9 @@ class _Run:
             self._end("failed", error)
         except KeikenError as error:
             self._end("error", error)
+        except KeyboardInterrupt:
+            # Steps may have changed something: what was done must be told, by hand or not.
+            self._end("error", _interrupted())
         except Exception:
             # The traceback is for the operator; it may quote what was masked for everybody else, so it is masked too.
             logger.error(
@@ -83,14 +89,7 @@ class _Run:
                 self.manifest.name,
                 self.mask.text(traceback.format_exc()),
             )
-            self._end(
-                "error",
-                KeikenError(
-                    "internal_error",
-                    _("The replayer itself had trouble."),
-                    _("Its log says more; the experience is not to blame."),
-                ),
-            )
+            self._end("error", _internal_error())
         self.report.duration_seconds = round(time.monotonic() - self.started, 3)
         return masked(self.report, self.mask)
 
@@ -149,12 +148,21 @@ class _Run:
     def _prepare(self) -> None:
         files = dict(self.job.files)
         if self.job.scenario:
-            folder = self.job.package.folder
-            files |= {target: (folder / source).read_bytes() for target, source in self.job.scenario.files.items()}
+            files |= {target: self._from_package(source) for target, source in self.job.scenario.files.items()}
         for target, content in files.items():
             self.sandbox.write(target, content, 0o644)
         for service in self.job.scenario.services if self.job.scenario else ():
             self._start(service)
+
+    def _from_package(self, source: str) -> bytes:
+        path = self.job.package.folder / source
+        if source not in self.job.package.files or path.is_symlink() or not path.is_file():
+            raise Failed(
+                "file_missing",
+                _("The package has no file '{name}'.").format(name=source),
+                _("Add it, or name another one under the scenario's 'files'."),
+            )
+        return path.read_bytes()
 
     def _start(self, service: Service) -> None:
         fill = self.checker.filler(service.run[0])
@@ -219,6 +227,22 @@ class _Run:
 
 def _record(step: Step) -> StepRecord:
     return StepRecord(id=step.id, title=step.title or "", action=step.action)
+
+
+def _internal_error() -> KeikenError:
+    return KeikenError(
+        "internal_error",
+        _("The replayer itself had trouble."),
+        _("Its log says more; the experience is not to blame."),
+    )
+
+
+def _interrupted() -> KeikenError:
+    return KeikenError(
+        "interrupted",
+        _("The replay was interrupted by hand."),
+        _("The report tells how far it came; what a step had changed is still there."),
+    )
 
 
 def _relevant(facts: Mapping[str, Any], conditions: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,6 +9,8 @@ from keiken.i18n import _
 from keiken.sandbox.protocol import Sandbox
 
 FILES_LIMIT = 2_000
+READ_BYTES_LIMIT = 128 << 20
+"""Of a work folder larger than this (a sandbox's has 64 MiB), a listing tells only which of the last files exist."""
 
 
 class JobState:
@@ -67,15 +69,21 @@ def inside(path: str) -> str:
 
 
 Listing = dict[str, tuple[int, str, str]]
+_UNREAD = (-1, "", "")
 
 
 def listing(sandbox: Sandbox) -> Listing:
     """Size, mode and digest of every file below ``work/``: two of these tell what a step changed."""
     found: Listing = {}
+    read_bytes = 0
     for path in sandbox.paths("work/**")[:FILES_LIMIT]:
+        if read_bytes > READ_BYTES_LIMIT:
+            found[path] = _UNREAD
+            continue
         state = sandbox.read(path)
         content = state.content
         digest = hashlib.sha256(content).hexdigest() if content is not None else ""
+        read_bytes += len(content or b"")
         found[path] = (state.size, state.mode, digest)
     return found
 
@@ -84,5 +92,9 @@ def changes(before: Listing, after: Listing) -> list[str]:
     """``+ path`` made, ``~ path`` changed, ``- path`` removed; sorted by path, at most 200."""
     marks = {path: "+" for path in after.keys() - before.keys()}
     marks |= {path: "-" for path in before.keys() - after.keys()}
-    marks |= {path: "~" for path in after.keys() & before.keys() if after[path] != before[path]}
+    marks |= {
+        path: "~"
+        for path in after.keys() & before.keys()
+        if after[path] != before[path] and _UNREAD not in (after[path], before[path])
+    }
     return [f"{marks[path]} {path}" for path in sorted(marks)][:200]

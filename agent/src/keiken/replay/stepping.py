@@ -51,6 +51,10 @@ class Stepper:
         except Failed as error:
             record.status, record.reason = "failed", error.message
             raise
+        except BaseException:
+            # Trouble of ours or an interruption: the action had begun, so it must not read as not run.
+            record.status = "failed" if record.attempts else "not_run"
+            raise
         finally:
             self._emit("ended", record)
 
