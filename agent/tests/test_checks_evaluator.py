@@ -5,6 +5,9 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import subprocess
+import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -247,6 +250,60 @@ def test_nothing_is_left_running_after_it_is_closed() -> None:
     live.close()
     live.close()
     assert _children() == before
+
+
+OWNER = """
+import sys
+from keiken.checks import Evaluator
+
+class State:
+    def file(self, path):
+        print("asked", flush=True)
+        sys.stdin.read()
+    files = port = file
+
+Evaluator(State()).evaluate(sys.argv[1], {"parameters": {"l": list(range(100000))}})
+"""
+
+
+@pytest.mark.parametrize(
+    "expression", ["file('a').exists", "file('a').exists || parameters.l.all(x, parameters.l.all(y, x + y >= 0))"]
+)
+def test_the_child_ends_with_an_owner_that_is_killed(expression: str) -> None:
+    owner = subprocess.Popen(
+        [sys.executable, "-c", OWNER, expression], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert owner.stdout is not None
+    assert owner.stdout.readline() == "asked\n"
+    (child,) = map(int, Path(f"/proc/{owner.pid}/task/{owner.pid}/children").read_text().split())
+    owner.kill()
+    owner.communicate()
+    deadline = time.monotonic() + 5
+    while _is_running(child) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert not _is_running(child)
+
+
+def _is_running(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in ("Z", "X")
+    except OSError:
+        return False
+
+
+def test_several_evaluators_work_beside_each_other() -> None:
+    found: list[int] = []
+
+    def count(size: int) -> None:
+        with Evaluator(MappedState({"a": b"x" * size})) as live:
+            found.extend(live.evaluate("file('a').size", {}) for _turn in range(20))
+
+    threads = [threading.Thread(target=count, args=(size,)) for size in (1, 2, 3, 4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(found) == [size for size in (1, 2, 3, 4) for _turn in range(20)]
 
 
 def test_values_beyond_what_json_holds_are_an_error_of_that_check(evaluator: Evaluator) -> None:

@@ -13,6 +13,7 @@ from replays import package
 
 from keiken.errors import SandboxUnavailable
 from keiken.replay import Replay, Report, replay
+from keiken.sandbox.protocol import FileState
 
 FACTS = {"os.family": "linux", "os.id": "debian", "tool.openssl": "3.0.2", "host.memory_mib": 1024}
 
@@ -287,6 +288,26 @@ def test_a_file_action_cannot_leave_what_is_declared(tmp_path: Path, path: str) 
     assert (report.outcome, report.code) == ("failed", "write_not_permitted")
     assert box.calls == ["close"]
     assert box.files == {}
+
+
+def test_the_final_checks_look_only_after_everything_inside_was_killed(tmp_path: Path) -> None:
+    class Daemon(MemorySandbox):
+        """Whoever looks while it lives is shown what they want to see."""
+
+        def read(self, path: str) -> FileState:
+            alive = "settle" not in self.calls
+            return FileState(exists=alive, kind="file" if alive else "absent", size=1, mode="0644", content=b"x")
+
+    made = package(
+        tmp_path,
+        steps=[{"id": "a", "run": ["echo"], "expect": ["file('work/a').exists"]}],
+        scenarios=[{"name": "s", "expect": ["file('work/a').exists"]}],
+    )
+    box = Daemon(COMMANDS)
+    report = replay(Replay(package=made, executor=lambda: box, facts=FACTS, scenario=made.manifest.scenarios[0]))
+    assert (report.outcome, report.code, statuses(report)) == ("diverged", "check_failed", ["succeeded"])
+    assert "the scenario" in report.reason
+    assert box.calls == ["echo", "settle", "close"]
 
 
 # --- undo

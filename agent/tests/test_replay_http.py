@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 from replays import package, replayed
 
 from keiken.replay import Report
@@ -134,6 +138,51 @@ def test_a_header_value_cannot_add_another_header(tmp_path: Path) -> None:
         parameters={"v": {"default": "a\r\nX-Evil: 1"}},
     )
     assert (report.outcome, report.code) == ("failed", "not_reached")
+
+
+TLS_SERVER = SERVER.replace(
+    "server.serve_forever()",
+    "context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)\n"
+    "context.load_cert_chain('assets/cert.pem', 'assets/key.pem')\n"
+    "server.socket = context.wrap_socket(server.socket, server_side=True)\n"
+    "server.serve_forever()",
+)
+
+
+def _self_signed() -> tuple[str, str]:
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .sign(key, hashes.SHA256())
+    )
+    pem = serialization.Encoding.PEM
+    plain = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    return certificate.public_bytes(pem).decode(), plain.decode()
+
+
+@pytest.mark.parametrize(("verify", "outcome"), [(True, ("failed", "not_reached")), (False, ("succeeded", ""))])
+def test_a_certificate_that_nobody_vouches_for_is_refused_unless_the_step_says_so(
+    tmp_path: Path, verify: bool, outcome: tuple[str, str]
+) -> None:
+    certificate, key = _self_signed()
+    made = package(
+        tmp_path,
+        files={"assets/server.py": TLS_SERVER, "assets/cert.pem": certificate, "assets/key.pem": key},
+        steps=[{"id": "a", "http": {"url": "https://localhost:8080/x", "verify_tls": verify},
+                "expect": ["result.json.path == '/x'"]}],
+        scenarios=[{"name": "s", "services": [SERVICE]}],
+    )  # fmt: skip
+    report = replayed(made, scenario=made.manifest.scenarios[0])
+    assert (report.outcome, report.code) == outcome
+    assert ("certificate verify failed" in report.reason) is verify
 
 
 def test_a_service_that_never_gets_ready_is_named(tmp_path: Path) -> None:
