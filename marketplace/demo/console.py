@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass, field
 
 from rich.console import Console
@@ -22,9 +23,16 @@ class Row:
     is_right: bool
 
 
+def _width() -> int | None:
+    """The terminal's own; a file is wide enough for the closing table."""
+    return None if sys.stdout.isatty() else 120
+
+
 @dataclass
 class Storyteller:
-    console: Console = field(default_factory=lambda: Console(highlight=False))
+    console: Console = field(
+        default_factory=lambda: Console(highlight=False, width=None if sys.stdout.isatty() else 120)
+    )
     wrong: list[str] = field(default_factory=list)
     rows: list[Row] = field(default_factory=list)
 
