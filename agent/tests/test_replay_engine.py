@@ -238,6 +238,28 @@ def test_a_check_may_decide_about_an_action_that_could_not_be_carried_out(tmp_pa
     assert statuses(report) == ["succeeded", "succeeded", "failed"]
 
 
+@pytest.mark.parametrize(
+    "expect",
+    [
+        "!result.stderr.contains('error')",
+        "'error' != 'x'",
+        "steps.a.outputs == {} || result.stdout == 'error'",
+        "!has(parameters.error)",
+    ],
+)
+def test_a_text_that_happens_to_say_error_decides_nothing(tmp_path: Path, expect: str) -> None:
+    box = MemorySandbox({"echo": lambda *_call: ran(137, reason="timeout")})
+    report, _box = run(tmp_path, box, steps=[{"id": "a", "run": ["echo"], "expect": [expect]}])
+    assert (report.outcome, report.code) == ("failed", "timeout")
+
+
+@pytest.mark.parametrize("expect", ["!result.stdout.contains('exit_code')", "'exit_code' == 'exit_code'"])
+def test_a_text_that_happens_to_say_exit_code_takes_no_check_away(tmp_path: Path, expect: str) -> None:
+    report, _box = run(tmp_path, steps=[{"id": "a", "run": ["false"], "expect": [expect]}])
+    assert (report.outcome, report.code) == ("diverged", "check_failed")
+    assert "result.exit_code is 1" in report.reason
+
+
 # --- retrying never repeats an effect that the step did not allow
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 from keiken.checks import CheckError, Evaluator
-from keiken.checks.tokens import tokens
+from keiken.checks.tokens import Token, tokens
 from keiken.checks.wording import cut, unlimited
 from keiken.errors import Diverged, Failed, KeikenError
 from keiken.i18n import _
@@ -117,9 +117,22 @@ class Checker:
         return cut(self.mask.text(unlimited(self.mask.value(value))))
 
 
-def mentions(expressions: Iterable[str], name: str) -> bool:
-    """Whether one of the checks speaks of a field, as ``result.exit_code`` or ``result['exit_code']``."""
-    return any(token.text.strip("'\"") == name for expression in expressions for token in tokens(expression))
+def mentions(expressions: Iterable[str], field: str) -> bool:
+    """Whether one of the checks looks at a field of the result: ``result.error`` or ``result['error']``.
+
+    A text that only happens to be the same, as in ``contains('error')``, must not take an implied check away.
+    """
+    return any(_looks_at(tokens(expression), field) for expression in expressions)
+
+
+def _looks_at(parts: Sequence[Token], field: str) -> bool:
+    for index, part in enumerate(parts):
+        if part.kind != "name" or part.text != "result" or (index > 0 and parts[index - 1].is_operator(".")):
+            continue
+        following = [token.text for token in parts[index + 1 : index + 4]]
+        if following[:2] == [".", field] or following in (["[", f"'{field}'", "]"], ["[", f'"{field}"', "]"]):
+            return True
+    return False
 
 
 def check_failed(where: str, check: CheckRecord) -> Diverged:
