@@ -11,7 +11,9 @@ import io
 import itertools
 import random
 import tarfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+
+from keiken.errors import PackageError
 
 MANIFEST = """\
 experience: "1"
@@ -69,6 +71,15 @@ def tar(
         for info, content in [*(entry(path, content) for path, content in base.items()), *entries]:
             archive.addfile(info, io.BytesIO(content))
     return buffer.getvalue()
+
+
+def refusal_of(call: Callable[[], object]) -> PackageError | None:
+    """The refusal of a call that may be refused; anything else it raises is a bug."""
+    try:
+        call()
+    except PackageError as error:
+        return error
+    return None
 
 
 def pack(data: bytes) -> bytes:

@@ -130,16 +130,14 @@ def test_a_mutated_tar_is_refused_or_harmless(position: int, patch: bytes, repai
 def _refused_or_inside(data: bytes, tmp_path: Path) -> None:
     destination = tmp_path / "a" / "b" / f"package{len(tree(tmp_path))}"
     before = tree(tmp_path)
-    try:
-        package = unpack(data, destination)
-    except PackageError as error:
-        assert error.code in RULES
+    if refused := hostile.refusal_of(lambda: unpack(data, destination)):
+        assert refused.code in RULES
         assert tree(tmp_path) == before
-    else:
-        inside = {path for path in tree(tmp_path) if path.startswith(str(destination.relative_to(tmp_path)))}
-        assert set(tree(tmp_path)) - set(before) <= inside | {"a", "a/b"}
-        assert set(package.files) <= set(tree(destination))
-        assert not any(path.is_symlink() for path in destination.rglob("*"))
+        return
+    inside = {path for path in tree(tmp_path) if path.startswith(str(destination.relative_to(tmp_path)))}
+    assert set(tree(tmp_path)) - set(before) <= inside | {"a", "a/b"}
+    assert {"SKILL.md", "experience.yaml"} <= set(tree(destination))
+    assert not any(path.is_symlink() for path in destination.rglob("*"))
 
 
 @settings(max_examples=200, deadline=None)

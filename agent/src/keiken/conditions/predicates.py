@@ -25,6 +25,7 @@ TEXT_LIMIT = 200
 ITEMS_LIMIT = 50
 CANONICAL_BYTES_LIMIT = 2_000
 """A canonical condition is the key of a database index, which takes no more than some 2,700 bytes."""
+_ORDER = ("==", "~=", ">=", ">", "<=", "<", "!=")
 _NUMBER = re.compile(r"-?\d{1,15}(\.\d{1,15})?")
 
 
@@ -168,7 +169,7 @@ def _parse_mapping(key: str, value: Mapping[str, Any]) -> Condition:
 
 
 def _range(key: str, text: str) -> str:
-    """The range with its parts sorted and without spaces."""
+    """The range without spaces, its parts in one order: the lower bound first, as people write it."""
     if kind(key) in ("text", "boolean", "list"):
         raise _refuse(key, _("'{value}' is a range, and this fact is no version and no number").format(value=text[:60]))
     try:
@@ -182,7 +183,8 @@ def _range(key: str, text: str) -> str:
         why = _("'{value}' is no range such as {example}")
         example = ">=256" if kind(key) == "number" else ">=1.1.1,<4"
         raise _refuse(key, why.format(value=str(error)[:60], example=example)) from None
-    return ",".join(sorted({f"{operator}{operand}" for operator, operand in parts}))
+    ordered = sorted(set(parts), key=lambda part: (_ORDER.index(part[0]), part[1]))
+    return ",".join(f"{operator}{operand}" for operator, operand in ordered)
 
 
 def _scalars(key: str, items: Iterable[Any]) -> tuple[Any, ...]:
@@ -204,7 +206,7 @@ def _scalar(key: str, value: Any) -> Any:
         return value
     if isinstance(value, bool):
         return value
-    if not math.isfinite(value) or abs(value) >= 2**63:
+    if not abs(value) < 2**63:  # so written, NaN is refused as well
         raise _refuse(key, _("the number is too large"))
     if isinstance(value, float) and kind(key) == "version":
         raise _refuse(key, _("{value} is read as a number; put the version in quotes").format(value=value))

@@ -48,7 +48,11 @@ def this_machine(argv: Sequence[str]) -> tuple[int, str]:
     except subprocess.TimeoutExpired:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
-        output, _nothing = process.communicate()
+        # Something that left the group may still hold the pipe: what came so far must do.
+        try:
+            output, _nothing = process.communicate(timeout=1)
+        except subprocess.TimeoutExpired as late:
+            output = late.output or b""
         return 124, output[:OUTPUT_BYTES_LIMIT].decode("utf-8", "replace")
     return process.returncode, output[:OUTPUT_BYTES_LIMIT].decode("utf-8", "replace")
 

@@ -38,4 +38,4 @@ WELL_KNOWN = tuple(
 
 def names(asked: Iterable[str]) -> list[str]:
     """All tools to look for, sorted; a name that could be anything but a name is passed over."""
-    return sorted({name for name in (*WELL_KNOWN, *asked) if NAME.match(name)})
+    return sorted({name for name in (*WELL_KNOWN, *asked) if NAME.fullmatch(name)})

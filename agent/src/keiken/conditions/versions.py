@@ -60,7 +60,7 @@ def clauses(text: str) -> list[tuple[str, str]]:
     """Operator and version (or number) of each part. Raises ValueError with the part that cannot be read."""
     found = []
     for part in text.split(","):
-        match = _CLAUSE.match(part.strip())
+        match = _CLAUSE.fullmatch(part.strip())
         if match is None or (match.group(3) and match.group(1) not in ("==", "!=")):
             raise ValueError(part.strip())
         found.append((match.group(1), match.group(2) + (match.group(3) or "")))

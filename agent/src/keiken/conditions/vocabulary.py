@@ -59,7 +59,7 @@ def kind(key: str) -> Kind | None:
 
 def key_problem(key: str) -> str | None:
     """Why this cannot be the key of a fact."""
-    if not KEY.match(key) or len(key) > KEY_CHARACTERS_LIMIT:
+    if not KEY.fullmatch(key) or len(key) > KEY_CHARACTERS_LIMIT:
         return _("a key is lower-case words joined by dots, as in tool.openssl or acme.region")
     prefix = key.partition(".")[0]
     if prefix not in RESERVED or prefix == "tool" or key in KNOWN:

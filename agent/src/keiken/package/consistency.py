@@ -93,7 +93,7 @@ def _permissions(manifest: Manifest, _files: Collection[str]) -> Iterator[Proble
 
 
 def _command_problem(command: str) -> str | None:
-    if not _COMMAND.match(command) or ".." in command.split("/"):
+    if not _COMMAND.fullmatch(command) or ".." in command.split("/"):
         return _("is no command; give its name, an absolute path or a script of the package")
     return None
 
@@ -111,7 +111,7 @@ def _write_problem(pattern: str) -> str | None:
 
 def _network_problem(pattern: str) -> str | None:
     port = pattern.rpartition(":")[2]
-    if not _HOST.match(pattern) or (port.isdigit() and int(port) > 65535):
+    if not _HOST.fullmatch(pattern) or (port.isdigit() and int(port) > 65535):
         return _("is no host and port such as api.example.com:443")
     return None
 
@@ -139,7 +139,7 @@ def _templates(manifest: Manifest, _files: Collection[str]) -> Iterator[Problem]
 
 
 def _template_problem(manifest: Manifest, text: expressions.Text, expression: str) -> str | None:
-    if secret := expressions.SECRET.match(expression):
+    if secret := expressions.SECRET.fullmatch(expression):
         return _unknown(manifest, text, "secrets", secret.group(1), "")
     if why := _lint(expression):
         return why

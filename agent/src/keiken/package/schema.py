@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from keiken.package.manifest import ACTIONS, Manifest
+from keiken.package.manifest import ACTIONS, IDENTIFIER_PATTERN, Manifest
 
 ID = "https://keiken.example/schemas/experience-1.json"
 
@@ -136,10 +136,10 @@ def json_schema() -> dict[str, Any]:
     kinds = ("write", "template", "patch", "remove")
     definitions["FileAction"]["oneOf"] = [_only(name, kinds) for name in kinds]
     schema["properties"]["conditions"]["additionalProperties"] = _CONDITION
-    schema["properties"]["parameters"]["additionalProperties"] = {
-        "$ref": "https://json-schema.org/draft/2020-12/schema",
-        "type": "object",
+    schema["properties"]["parameters"]["patternProperties"] = {
+        IDENTIFIER_PATTERN: {"$ref": "https://json-schema.org/draft/2020-12/schema", "type": "object"}
     }
+    _close(schema)
     about = {"title": "Keiken experience, format 1", "description": "experience.yaml: level 1 of an experience."}
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "$id": ID, **schema, **about}
 
@@ -148,3 +148,15 @@ def _only(name: str, among: tuple[str, ...]) -> dict[str, Any]:
     """This key, and none of the others; null counts as absent."""
     others = {other: {"type": "null"} for other in among if other != name}
     return {"required": [name], "properties": {name: {"not": {"type": "null"}}, **others}}
+
+
+def _close(shape: Any) -> None:
+    """Where keys must have a form, others are refused; pydantic leaves that out."""
+    if isinstance(shape, dict):
+        if "patternProperties" in shape:
+            shape["additionalProperties"] = False
+        for part in shape.values():
+            _close(part)
+    elif isinstance(shape, list):
+        for part in shape:
+            _close(part)

@@ -76,30 +76,29 @@ def _without_here_documents(script: str) -> str:
 
 
 def _simple_commands(text: str) -> list[str]:
-    """The text cut where the shell begins a new command, as far as quotes and substitutions can be followed.
-
-    After a substitution the outer command goes on; what stood before it was judged, so ``true`` stands in for it.
-    """
+    """The text cut where the shell begins a new command, as far as quotes and substitutions can be followed."""
     parts, current, quote, index = [], "", "", 0
-    outer: list[tuple[str, str]] = []
+    outer: list[tuple[str, str, str]] = []
+    """What closes each open bracket, the quote around it, and what stands for it in the command around it."""
     while index < len(text):
         one, width = text[index], 1
         opening = _opening(text, index) if quote != "'" else ""
-        closes = bool(outer) and not quote and one == outer[-1][0]
         if quote != "'" and one == "\\":
             width, current = 2, current + text[index : index + 2]
-        elif closes:
+        elif outer and not quote and one == outer[-1][0]:
             parts.append(current)
-            quote = outer.pop()[1]
-            current = f"true {quote}"
+            _closing, quote, stand_in = outer.pop()
+            current = stand_in + quote
         elif opening:
             parts.append(current + quote)
-            outer.append((")" if opening != "`" else "`", quote))
+            outer.append((")" if opening == "$(" else "`", quote, "A=" if _assigns(current) else "true "))
             current, quote, width = "", "", len(opening)
         elif one in "'\"" and quote in ("", one):
             current, quote = current + one, "" if quote else one
         elif not quote and (one in "\n;|()" or _ends_with_ampersand(text, index)):
-            parts.append(current)
+            # A bracket that closes nothing ends a pattern of `case`.
+            parts.append("" if one == ")" else current)
+            outer += [(")", "", "")] if one == "(" else []
             current = ""
         elif not quote and one == "#" and (not current or current[-1].isspace()):
             end = text.find("\n", index)
@@ -108,6 +107,11 @@ def _simple_commands(text: str) -> list[str]:
             current += one
         index += width
     return [*parts, current + quote]
+
+
+def _assigns(part: str) -> bool:
+    """Whether a substitution after this is the value of a variable, so that a command may still follow."""
+    return part.rstrip("\"'").endswith("=") and all(_ASSIGNMENT.match(word) for word in part.split())
 
 
 def _opening(text: str, index: int) -> str:

@@ -149,7 +149,7 @@ def _terminated(field: bytes) -> bytes:
 
 
 def _number(field: bytes) -> int:
-    match = _OCTAL.match(field)
+    match = _OCTAL.fullmatch(field)
     if match is None:
         raise archive_refusal("archive_malformed", _("a number in a header is not octal"))
     return int(match.group(1), 8)

@@ -66,7 +66,7 @@ def parse(content: bytes, file: str, *, first_line: int = 1) -> Document:
         why = _("it is not valid YAML: {why}").format(why=error.problem or error.context)
         raise refusal("yaml_syntax", why, file=file, line=mark.line + first_line if mark else None) from None
     except yaml.reader.ReaderError as error:
-        why = _("the character U+{code:04X} is not allowed in YAML").format(code=ord(str(error.character)))
+        why = _("the character U+{code:04X} is not allowed in YAML").format(code=ord(text[error.position]))
         line = text.count("\n", 0, error.position) + first_line
         raise refusal("yaml_character", why, file=file, line=line) from None
 
