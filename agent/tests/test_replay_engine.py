@@ -197,6 +197,16 @@ def test_a_false_check_stops_the_replay_there(tmp_path: Path, step: dict[str, An
     assert box.calls[-1] == "close"
 
 
+@pytest.mark.parametrize(
+    ("when", "named"), [("parameters.nope > 3", "there is no 'nope'"), ("'yes'", "neither true nor false")]
+)
+def test_a_step_is_never_left_out_by_mistake(tmp_path: Path, when: str, named: str) -> None:
+    report, box = run(tmp_path, steps=[{"id": "a", "run": ["touch", "work/a"], "when": when}])
+    assert (report.outcome, report.code, statuses(report)) == ("diverged", "check_failed", ["diverged"])
+    assert named in report.reason
+    assert box.calls == ["close"]
+
+
 def test_a_step_whose_precondition_fails_is_not_carried_out(tmp_path: Path) -> None:
     step = {"id": "a", "run": ["touch", "work/a"], "requires": ["file('work/z').exists"]}
     report, box = run(tmp_path, request={"undo": "on_divergence"}, steps=[step], undo=[{"id": "u", "run": ["false"]}])

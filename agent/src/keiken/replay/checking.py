@@ -55,6 +55,24 @@ class Checker:
             detail = error.message
         return CheckRecord(kind=kind, expression=expression, holds=False, detail=self.mask.text(detail))
 
+    def decides(self, where: str, expression: str, records: list[CheckRecord], *, is_hollow: bool) -> bool:
+        """Whether a step is needed. Raises Diverged when that cannot be told: a step is never left out by mistake.
+
+        In a hollow run what cannot be told is no: outputs are missing there, and that must not count as a false check.
+        """
+        try:
+            value = self._evaluator.evaluate(expression, self._bindings({}))
+            if isinstance(value, bool):
+                records.append(CheckRecord(kind="when", expression=expression, holds=value))
+                return value
+            detail = _("it is {value}, which is neither true nor false").format(value=self._show(value))
+        except CheckError as error:
+            detail = error.message
+        records.append(CheckRecord(kind="when", expression=expression, holds=False, detail=self.mask.text(detail)))
+        if is_hollow:
+            return False
+        raise check_failed(where, records[-1])
+
     def hold(
         self, kind: Kind, where: str, expressions: Iterable[str], result: Mapping[str, Any], records: list[CheckRecord]
     ) -> None:

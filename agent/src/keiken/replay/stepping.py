@@ -37,12 +37,11 @@ class Stepper:
         self._emit("started", record)
         try:
             self._clock.check()
-            if step.when is not None:
-                check = self._checker.check("when", step.when, {})
-                record.checks.append(check)
-                if not check.holds:
-                    record.status = "skipped"
-                    return
+            if step.when is not None and not self._checker.decides(
+                _where(step), step.when, record.checks, is_hollow=self._job.is_hollow
+            ):
+                record.status = "skipped"
+                return
             self._run_unless_skipped(step, record)
             record.status = "succeeded"
         except (Diverged, CheckError) as error:
@@ -59,8 +58,7 @@ class Stepper:
             self._emit("ended", record)
 
     def _run_unless_skipped(self, step: Step, record: StepRecord) -> None:
-        where = _("step '{step}'").format(step=step.id)
-        self._checker.hold("requires", where, step.requires, {}, record.checks)
+        self._checker.hold("requires", _where(step), step.requires, {}, record.checks)
         before = self._listing()
         try:
             result = self._attempts(step, record)
@@ -69,7 +67,7 @@ class Stepper:
         outputs = {name: self._output(name, text, result) for name, text in step.outputs.items()}
         record.outputs = outputs
         self._checker.keep(step, outputs)
-        self._checker.hold("invariant", where, self._job.package.manifest.invariants, result, record.checks)
+        self._checker.hold("invariant", _where(step), self._job.package.manifest.invariants, result, record.checks)
 
     def _listing(self) -> Listing:
         return {} if self._job.is_hollow else listing(self._sandbox)
@@ -138,7 +136,7 @@ class Stepper:
                 _("Step '{step}' was declined: {question}").format(step=step.id, question=step.ask),
                 _("Nothing later was carried out; replay again when the answer can be yes."),
             )
-        return check_failed(_("step '{step}'").format(step=step.id), failing)
+        return check_failed(_where(step), failing)
 
     def _checked(self, expression: str, result: ActionResult) -> CheckRecord:
         self._clock.check()
@@ -158,3 +156,7 @@ class Stepper:
         if self._job.is_hollow:
             return self._checker.value_or_null(expression, result)
         return self._checker.value("output", name, expression, result)
+
+
+def _where(step: Step) -> str:
+    return _("step '{step}'").format(step=step.id)
