@@ -1,7 +1,7 @@
 """Collect the texts people read, merge them into the Japanese catalogs and compile these; ``--check`` only looks.
 
-``--check`` fails when a catalog is malformed or its compiled form is not of the committed text, and tells how many texts
-still wait for a translation.
+``--check`` fails when a catalog is malformed or its compiled form is not of the committed text, and tells how many
+texts still wait for a translation.
 
 Needs GNU gettext (Debian: gettext). Catalogs: ``locale/ja`` for the site, the agent's own in its package.
 """
