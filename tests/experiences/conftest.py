@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -142,7 +142,8 @@ def open_row(version: Version, environment: str = "debian-12") -> Verification:
 def concluded(version: Version, verdict: str = "passed", **parts: Any) -> Verification:
     """One verification of the version claimed and concluded as a worker would."""
     wanted = open_row(version)
-    Verification.objects.exclude(pk=wanted.pk).filter(state="queued").update(priority=-1)
+    Verification.objects.filter(pk=wanted.pk).update(priority=99)
+    Verification.objects.exclude(pk=wanted.pk).filter(priority=99).update(priority=10)
     row = claim(environments=["debian-12"])
     assert row is not None
     assert row.pk == wanted.pk
@@ -173,11 +174,3 @@ def at_once(*calls: Callable[[], Any]) -> list[Any]:
     for thread in threads:
         thread.join(60)
     return results
-
-
-@pytest.fixture
-def attacker_canary(tmp_path: Path) -> Iterator[Path]:
-    """A file that nothing of a package may ever make."""
-    canary = tmp_path / "canary"
-    yield canary
-    assert not canary.exists()

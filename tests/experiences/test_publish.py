@@ -1,4 +1,4 @@
-"""Publishing: judged before anything is written, the same answer for the same bytes, and refusals that leave nothing."""
+"""Publishing: judged before anything is written, the same answer for the same bytes, refusals that leave nothing."""
 
 from __future__ import annotations
 
@@ -307,16 +307,10 @@ def test_the_review_refuses_with_all_its_findings(acme: Organization, store: Pat
     assert kept(store) == before
 
 
-@pytest.mark.parametrize("version", ["99999999999.0.0", "1.0.٣"])
-def test_a_version_number_that_cannot_be_kept_is_refused(acme: Organization, store: Path, version: str) -> None:
+def test_a_version_number_that_cannot_be_kept_is_refused(acme: Organization, store: Path) -> None:
     key = factories.agent_key(acme)
     before = kept(store)
-    try:
-        archive = package_bytes(version=version)
-    except Exception as refused:  # the package library may already refuse it
-        assert getattr(refused, "code", "") == "manifest_invalid"
-        return
-    answer = send(acme, archive, key)
+    answer = send(acme, package_bytes(version="99999999999.0.0"), key)
     assert (answer.status_code, answer.json()["code"]) == (422, "version_unusable")
     assert kept(store) == before
 
