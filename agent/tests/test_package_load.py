@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import time
 from pathlib import Path
 from typing import Any
 
@@ -122,6 +123,34 @@ def test_all_problems_are_told_the_first_one_first() -> None:
         ("permission_invalid", 9),
     ]
     assert refused.value.code == "license_invalid"
+
+
+HELLO = "Hello, ${{ parameters.who }}"
+SLOW = {
+    "templates that never end": changed(HELLO, "${{" * 40_000),
+    "many templates": changed(HELLO, "${{ parameters.who }}" * 5_000),
+    "quotes": changed(HELLO, "'" * 100_000),
+    "many schemas": changed(
+        "parameters:\n",
+        "parameters:\n" + "".join(f"  p{n}: {{enum: [{', '.join(map(str, range(190)))}]}}\n" for n in range(90)),
+    ),
+    "nested repetition": changed("maxLength: 40", "pattern: '(([a-z]{1,900}){1,900}){1,900}'"),
+    "brackets": changed("result.exit_code == 0", "(" * 1_900),
+    "license": changed("Apache-2.0", "(" * 90 + "MIT" + ")" * 90),
+    "checks": changed(
+        "scenarios:",
+        "".join(f"  - {{id: s{n}, run: [cp], expect: [{', '.join(['true'] * 40)}]}}\n" for n in range(190))
+        + "scenarios:",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SLOW)
+def test_no_manifest_within_the_limits_takes_long(name: str) -> None:
+    started = time.process_time()
+    refused = hostile.refusal_of(lambda: checked(SLOW[name]))
+    assert refused is None or refused.code in RULES
+    assert time.process_time() - started < 10
 
 
 def test_a_license_of_ones_own_comes_with_its_text() -> None:

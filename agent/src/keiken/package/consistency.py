@@ -131,10 +131,11 @@ def _checks(manifest: Manifest, _files: Collection[str]) -> Iterator[Problem]:
 
 def _templates(manifest: Manifest, _files: Collection[str]) -> Iterator[Problem]:
     for text in expressions.texts(manifest):
-        if "${{" in expressions.TEMPLATE.sub("", text.text):
+        found, all_closed = expressions.templates(text.text)
+        if not all_closed:
             yield Problem(text.path, "template_invalid", _("'${{' has no '}}' after it"))
-        for found in expressions.TEMPLATE.findall(text.text):
-            if why := _template_problem(manifest, text, found.strip()):
+        for expression in found:
+            if why := _template_problem(manifest, text, expression):
                 yield Problem(text.path, "template_invalid", why)
 
 

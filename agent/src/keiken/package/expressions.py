@@ -10,7 +10,6 @@ from typing import Any
 from keiken.package.manifest import Manifest, Step
 from keiken.package.yaml import Path
 
-TEMPLATE = re.compile(r"\$\{\{(.*?)\}\}", re.S)
 SECRET = re.compile(r"^secrets\.([a-z][a-z0-9_]*)$")
 FILLED = ("run", "env", "stdin", "http", "file", "ask")
 """The fields of a step in which values are filled in."""
@@ -37,6 +36,22 @@ class Text:
     path: Path
     text: str
     steps: Mapping[str, Step]
+
+
+def templates(text: str) -> tuple[list[str], bool]:
+    """The expressions in ``${{ }}``, and whether every one is closed.
+
+    Read by hand: a regular expression takes quadratic time over a text of nothing but ``${{``.
+    """
+    found: list[str] = []
+    start = text.find("${{")
+    while start >= 0:
+        end = text.find("}}", start + 3)
+        if end < 0:
+            return found, False
+        found.append(text[start + 3 : end].strip())
+        start = text.find("${{", end + 2)
+    return found, True
 
 
 def references(expression: str) -> list[tuple[str, str, str]]:

@@ -179,8 +179,8 @@ def _wide_permissions(package: Package) -> Iterator[Finding]:
 
 def _secrets_in_arguments(package: Package) -> Iterator[Finding]:
     for step, line in _steps(package):
-        names = [name for word in step.run or [] for name in expressions.TEMPLATE.findall(word)]
-        if any(expressions.SECRET.fullmatch(name.strip()) for name in names):
+        names = [name for word in step.run or [] for name in expressions.templates(word)[0]]
+        if any(expressions.SECRET.fullmatch(name) for name in names):
             message = _("Step '{step}' puts a secret into a command line, where other processes can read it.")
             yield _in_manifest("warning", "secret_in_arguments", message.format(step=step.id), line)
 
