@@ -42,6 +42,8 @@ class Mask:
         return 2 * max(map(len, [*self._words, *self._bytes]), default=0)
 
     def text(self, text: str) -> str:
+        if not self._words:
+            return text
         spans = [*_spans(text, text, _SPACE, self._words)]
         spans += _spans(text, text.translate(_SMALL), _BETWEEN_BYTES, self._bytes)
         if not spans:

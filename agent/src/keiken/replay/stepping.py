@@ -16,6 +16,7 @@ from keiken.replay.checking import Checker, check_failed, mentions
 from keiken.replay.clock import Clock
 from keiken.replay.permissions import Allowance
 from keiken.replay.report import CheckRecord, StepRecord
+from keiken.replay.reporting import TAIL_CHARACTERS
 from keiken.replay.request import Replay
 from keiken.replay.state import Listing, changes, listing
 from keiken.sandbox.protocol import Sandbox
@@ -110,8 +111,13 @@ class Stepper:
         if step.action == "ask":
             self._clock.extend(time.monotonic() - started)
         record.duration_seconds = round(record.duration_seconds + time.monotonic() - started, 4)
-        record.exit_code, record.stdout, record.stderr = result.exit_code, result.stdout, result.stderr
+        record.exit_code = result.exit_code
+        record.stdout, record.stderr = self._tail(result.stdout), self._tail(result.stderr)
         return result
+
+    def _tail(self, text: str) -> str:
+        """Masked before it is cut; the rest is not kept, since hundreds of steps may each print a mebibyte."""
+        return self._checker.mask.text(text)[-TAIL_CHARACTERS:]
 
     def _answer(self, step: Step, question: str) -> bool | None:
         if self._job.scenario is not None:
