@@ -5,18 +5,15 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import threading
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
 import yaml
+from loopback import Answer, Problem, Request, serving
 
 from keiken.package import digest, pack, unpack
 from keiken.trust import SigningKey, Verified, sign, verification_statement
@@ -70,48 +67,6 @@ def write_package(folder: Path, **manifest: Any) -> Path:
     return folder
 
 
-@dataclass
-class Answer:
-    """A prepared answer in place of the real one. ``body`` of type bytes is sent as it is."""
-
-    status: int = 200
-    body: Any = None
-    headers: dict[str, str] = field(default_factory=dict)
-    content_type: str = "application/json"
-    declared_length: int | None = None
-
-
-@dataclass
-class Request:
-    method: str
-    path: str
-    query: dict[str, list[str]]
-    headers: dict[str, str]
-    body: bytes
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.body)
-
-
-class Problem(Exception):
-    def __init__(self, status: int, code: str, **extra: Any) -> None:
-        self.answer = Answer(
-            status,
-            {
-                "type": f"urn:keiken:problem:{code}",
-                "title": code,
-                "status": status,
-                "detail": f"Refused: {code}.",
-                "code": code,
-                "advice": "Do otherwise.",
-                "request_id": "r-1",
-                **extra,
-            },
-            content_type="application/problem+json",
-        )
-
-
 class Marketplace:
     """``faults`` maps ``"GET /path"`` to answers that are given first, one after the other."""
 
@@ -124,6 +79,7 @@ class Marketplace:
         self.attestations: dict[tuple[str, str, str], list[dict[str, Any]]] = {}
         self.is_granted = False
         self.is_offered = True
+        self.grant_changes: dict[str, Any] = {}
         self.reports: dict[str, Any] = {}
         self.ratings: list[Any] = []
         self.url = ""
@@ -321,9 +277,10 @@ class Marketplace:
             "organization": "globex",
             "experience": "acme/write-greeting",
             "starts_at": "2026-11-23T12:00:00Z",
-            "ends_at": "2026-12-23T12:00:00Z",
+            "ends_at": "2999-12-23T12:00:00Z",
             "revoked_at": None,
             "uses": ["replay"],
+            **self.grant_changes,
         }
 
     def accept(self, request: Request, _offer: str) -> Answer:
@@ -379,56 +336,12 @@ def _match(pattern: str, parts: list[str]) -> list[str] | None:
     return [part for word, part in zip(wanted, parts, strict=True) if word == "*"]
 
 
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    marketplace: Marketplace
-
-    def _handle(self) -> None:
-        address = urlsplit(self.path)
-        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        headers = {name.lower(): value for name, value in self.headers.items()}
-        request = Request(self.command, address.path, parse_qs(address.query), headers, body)
-        try:
-            answer = self.marketplace.answer(request)
-        except Problem as problem:
-            answer = problem.answer
-        self._send(answer)
-
-    do_GET = do_POST = do_PUT = do_DELETE = _handle  # noqa: N815  # the names are the standard library's
-
-    def _send(self, answer: Answer) -> None:
-        content = answer.body if isinstance(answer.body, bytes) else json.dumps(answer.body).encode()
-        self.send_response(answer.status)
-        for name, value in answer.headers.items():
-            self.send_header(name, value)
-        self.send_header("Content-Type", answer.content_type)
-        if answer.status != 304:
-            self.send_header("Content-Length", str(answer.declared_length or len(content)))
-        self.end_headers()
-        if answer.status != 304:
-            self.wfile.write(content)
-        if answer.declared_length:
-            self.close_connection = True
-
-    def log_message(self, *_args: Any) -> None:
-        """Tests read ``requests`` instead."""
-
-
 @contextmanager
 def running() -> Iterator[Marketplace]:
     """A marketplace that listens on a port of its own."""
     marketplace = Marketplace()
-    handler = type("Handler", (_Handler,), {"marketplace": marketplace})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-    thread.start()
-    marketplace.url = f"http://127.0.0.1:{server.server_port}"
-    try:
+    with serving(marketplace.answer) as marketplace.url:
         yield marketplace
-    finally:
-        server.shutdown()
-        server.server_close()
 
 
 def archive_of(folder: Path) -> bytes:

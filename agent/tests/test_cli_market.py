@@ -12,7 +12,8 @@ from pathlib import Path
 import marketplaces
 import pytest
 from commands import keiken, keiken_json, process
-from marketplaces import KEY, Answer, Marketplace, Problem, flipped
+from loopback import Answer, Problem
+from marketplaces import KEY, Marketplace, flipped
 
 from keiken.trust import SigningKey, succession
 

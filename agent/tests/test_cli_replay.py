@@ -15,13 +15,9 @@ from typing import Any
 import marketplaces
 import pytest
 from commands import keiken, keiken_json, process
-from hypothesis import given
-from hypothesis import strategies as st
-from marketplaces import KEY, Answer, Marketplace, write_package
+from loopback import Answer
+from marketplaces import KEY, Marketplace, write_package
 
-from keiken.cli import replay_inputs
-from keiken.errors import UsageError
-from keiken.package.manifest import Manifest
 from keiken.replay import Report
 
 REFERENCE = "acme/write-greeting"
@@ -109,6 +105,24 @@ def test_what_is_proven_nowhere_is_only_replayed_when_asked_for(marketplace: Mar
     keiken_json("pull", REFERENCE)
     assert keiken_json("replay", REFERENCE).code == "no_passing_attestation"
     assert keiken_json("replay", REFERENCE, "--allow-unverified").document["outcome"] == "succeeded"
+
+
+def test_a_license_that_ended_or_is_for_something_else_is_kept_to_without_the_network(
+    marketplace: Marketplace,
+) -> None:
+    for change, code in (
+        ({"ends_at": "2026-01-01T00:00:00Z"}, "license_ended"),
+        ({"uses": ["read"]}, "license_use_missing"),
+    ):
+        marketplace.grant_changes = change
+        assert keiken_json("pull", REFERENCE).exit_code == 0
+        marketplace.requests.clear()
+        ran = keiken_json("replay", REFERENCE)
+        assert (ran.exit_code, ran.code) == (3, code)
+        assert marketplace.requests == []
+    marketplace.grant_changes = {}
+    keiken_json("pull", REFERENCE)
+    assert keiken_json("replay", REFERENCE).exit_code == 0
 
 
 def test_the_report_can_be_sent_at_once(marketplace: Marketplace) -> None:
@@ -296,14 +310,15 @@ def test_a_scenario_can_be_rehearsed(folders: Path) -> None:
     assert (ran.exit_code, ran.document["outcome"]) == (3, "refused")
 
 
-def test_an_interrupted_replay_ends_everything_and_leaves_a_report(folders: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_replay_ends_everything_and_leaves_a_report(folders: Path, number: int) -> None:
     package = write_package(folders / "p", **only_shell("echo begun; sleep 61.7", "sleep"))
     running = process("replay", package, stderr=subprocess.PIPE)
     assert running.stderr is not None
     while b"step 1 of 1" not in (line := running.stderr.readline()):
         assert line, "it ended before its step"
     time.sleep(0.5)
-    running.send_signal(signal.SIGINT)
+    running.send_signal(number)
     shown, said = running.communicate(timeout=60)
     assert running.returncode == 130
     assert b"Traceback" not in said + shown
@@ -361,58 +376,3 @@ def test_a_person_sees_the_plan_and_is_asked(folders: Path, answer: bytes, exit_
     assert running.returncode == exit_code
     os.close(theirs)
     os.close(ours)
-
-
-# --- parameters
-
-
-MANIFEST = Manifest.model_validate(
-    {
-        **marketplaces.MANIFEST,
-        "parameters": {
-            "text": {"type": "string"},
-            "number": {"type": "integer"},
-            "flag": {"type": "boolean"},
-            "list": {"type": "array"},
-            "any": {},
-            "either": {"type": ["string", "integer"]},
-        },
-    }
-)
-
-
-@pytest.mark.parametrize(
-    ("given", "expected"),
-    [
-        ("text=7", "7"),
-        ("text=a=b", "a=b"),
-        ("text=", ""),
-        ("number=7", 7),
-        ("number=seven", "seven"),
-        ("number=NaN", "NaN"),
-        ("flag=true", True),
-        ('list=["a", 1]', ["a", 1]),
-        ("any=7", 7),
-        ("any=seven", "seven"),
-        ("either=7", "7"),
-        ("unknown=7", 7),
-    ],
-)
-def test_a_value_is_read_as_its_schema_says(given: str, expected: Any) -> None:
-    (value,) = replay_inputs.parameters(MANIFEST, [given]).values()
-    assert value == expected
-    assert type(value) is type(expected)
-
-
-@given(st.lists(st.text()))
-def test_any_arguments_are_read_or_refused(given_values: list[str]) -> None:
-    try:
-        found = replay_inputs.parameters(MANIFEST, given_values)
-    except UsageError:
-        return
-    json.dumps(found, allow_nan=False).encode()
-
-
-def test_a_value_that_is_not_utf_8_is_refused() -> None:
-    with pytest.raises(UsageError):
-        replay_inputs.parameters(MANIFEST, ["text=\udcff"])

@@ -12,7 +12,8 @@ import marketplaces
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from marketplaces import KEY, Answer, Marketplace, flipped
+from loopback import Answer
+from marketplaces import KEY, Marketplace, flipped
 
 from keiken.client import Client, Pulled, Reference, find, pull, standing, verified_claims
 from keiken.errors import KeikenError, PackageError, TrustError, UsageError

@@ -10,7 +10,8 @@ from typing import Any
 import httpx
 import marketplaces
 import pytest
-from marketplaces import KEY, Answer, Marketplace, Problem
+from loopback import Answer, Problem
+from marketplaces import KEY, Marketplace
 
 from keiken import __version__
 from keiken.client import Client, Reference, ServerRefusal, ServerTrouble, connection

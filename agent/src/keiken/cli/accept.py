@@ -25,7 +25,7 @@ def command(terminal: Terminal, reference: str, offer_id: str, yes: bool) -> Non
     with saved_login().client() as client:
         held = _held(client, wanted)
         if held is not None and not offer_id:
-            _answer(terminal, held, wanted, is_new=False)
+            _answer(terminal, held, wanted, terms=None)
             return
         offer = _chosen(client.offers(wanted), wanted, offer_id)
         terms = _read(client, offer)
@@ -33,7 +33,7 @@ def command(terminal: Terminal, reference: str, offer_id: str, yes: bool) -> Non
         if not yes:
             _ask(terminal, wanted)
         grant = client.accept(offer.id, terms_sha256=terms.text_sha256)
-    _answer(terminal, grant, wanted, is_new=True)
+    _answer(terminal, grant, wanted, terms=terms)
 
 
 def _held(client: Client, wanted: Reference) -> Grant | None:
@@ -99,15 +99,13 @@ def _ask(terminal: Terminal, wanted: Reference) -> None:
         raise Refused("terms_declined", _("The terms were not accepted."), _("Nothing was changed."))
 
 
-def _answer(terminal: Terminal, grant: Grant, wanted: Reference, *, is_new: bool) -> None:
-    said = (
-        _("Your organization may now use {reference}.")
-        if is_new
-        else _("Your organization may use {reference} already.")
-    )
+def _answer(terminal: Terminal, grant: Grant, wanted: Reference, *, terms: Terms | None) -> None:
+    """``terms`` are those that were accepted just now; None for a license that was held before."""
+    new, known = _("Your organization may now use {reference}."), _("Your organization may use {reference} already.")
+    said = known if terms is None else new
     end = _("until {date}").format(date=grant.ends_at.date()) if grant.ends_at else _("until it is revoked")
     terminal.answer(
-        {**grant.as_json(), "is_new": is_new},
+        {**grant.as_json(), "is_new": terms is not None, "terms": terms.as_json() if terms else None},
         said.format(reference=wanted.experience),
         _("License {id}, {end}, for: {uses}").format(id=grant.id, end=end, uses=", ".join(grant.uses)),
     )

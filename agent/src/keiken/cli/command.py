@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import logging
 import os
+import signal
 import sys
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Iterator, Mapping, Sequence
 from io import TextIOWrapper
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
@@ -64,7 +67,9 @@ class Commands(click.Group):
 
     def main(self, args: Sequence[str] | None = None, *_args: Any, **_options: Any) -> NoReturn:
         """Run and exit: 0 done, 1 usage or internal error, 3 refused, 4 diverged, 5 failed, 130 interrupted."""
-        sys.exit(self._run(list(sys.argv[1:] if args is None else args)))
+        with _ended_like_interrupted():
+            code = self._run(list(sys.argv[1:] if args is None else args))
+        sys.exit(code)
 
     def _run(self, arguments: list[str]) -> int:
         options = arguments[: arguments.index("--")] if "--" in arguments else arguments
@@ -88,6 +93,19 @@ class Commands(click.Group):
                 raise
             logger.exception("keiken %s", " ".join(arguments[:1]))
             return _fail(terminal, _unexpected(error, log))
+
+
+@contextlib.contextmanager
+def _ended_like_interrupted() -> Iterator[None]:
+    """Who ends us politely gets the same as Ctrl-C: nothing goes on, and a replay leaves its report."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _fail(terminal: Terminal, error: KeikenError) -> int:

@@ -11,7 +11,7 @@ from typing import Any
 from keiken.cli.market import claim_document, passing, pulled_now
 from keiken.cli.packages import opened, unpacked
 from keiken.cli.terminal import Terminal
-from keiken.client import Login, Pulled, Reference, find, pins, saved_login, verified_claims
+from keiken.client import Login, Pulled, Reference, check_license, find, pins, saved_login, verified_claims
 from keiken.errors import TrustError, UsageError
 from keiken.i18n import _
 from keiken.package import Package
@@ -36,6 +36,7 @@ def target_named(terminal: Terminal, text: str, *, allow_unverified: bool) -> It
             yield Target(package)
         return
     pulled = _pulled(terminal, saved_login(), reference)
+    check_license(pulled)
     proven = _proof(pulled, allow_unverified=allow_unverified)
     with unpacked(pulled.archive.read_bytes()) as package:
         if package.digest != pulled.digest:

@@ -3,7 +3,7 @@
 from keiken.client.client import Client
 from keiken.client.download import Downloaded
 from keiken.client.logins import Login, pins, save_login, saved_login
-from keiken.client.pulled import Pulled, claims_of, find, pull, standing, verified_claims
+from keiken.client.pulled import Pulled, check_license, claims_of, find, pull, standing, verified_claims
 from keiken.client.references import Reference, server_address
 from keiken.client.refusals import ServerRefusal, ServerTrouble
 
@@ -15,6 +15,7 @@ __all__ = [
     "Reference",
     "ServerRefusal",
     "ServerTrouble",
+    "check_license",
     "claims_of",
     "find",
     "pins",

@@ -47,6 +47,7 @@ def download(connection: Connection, path: str, target: Path, *, digest: str, is
         temporary = target.with_name(f".{target.name}.{secrets.token_hex(8)}")
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
+            _sweep(target)
             found, size = _stream(connection, response, temporary)
             _check(found, digest, response.headers.get("Keiken-Digest", digest))
             temporary.replace(target)
@@ -56,6 +57,14 @@ def download(connection: Connection, path: str, target: Path, *, digest: str, is
             with contextlib.suppress(OSError):
                 temporary.unlink(missing_ok=True)
     return Downloaded(digest, grant, size, is_new=True)
+
+
+def _sweep(target: Path) -> None:
+    """Remove what downloads that were killed long ago have left; a running one is younger than its own time limit."""
+    for left in target.parent.glob(f".{target.name}.*"):
+        with contextlib.suppress(OSError):
+            if time.time() - left.stat().st_mtime > 2 * DOWNLOAD_SECONDS:
+                left.unlink()
 
 
 def disk_trouble(path: Path, error: OSError) -> KeikenError:

@@ -21,8 +21,9 @@ from typing import Any
 from keiken.client.client import Client
 from keiken.client.logins import write_private
 from keiken.client.references import Reference
+from keiken.client.refusals import ServerRefusal
 from keiken.client.shapes import Attestations, Version
-from keiken.errors import PackageError, TrustError, UsageError
+from keiken.errors import PackageError, Refused, TrustError, UsageError
 from keiken.i18n import _
 from keiken.package import digest as digest_of
 from keiken.package import unpack
@@ -34,7 +35,7 @@ _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 @dataclass(frozen=True, kw_only=True)
 class Pulled:
-    """One pulled version. ``grant`` is the license's id, or ``own``."""
+    """One pulled version. ``grant`` is the license's id, or ``own``; ``grant_ends_at`` is empty where it has no end."""
 
     server: str
     organization: str
@@ -44,6 +45,8 @@ class Pulled:
     attestations_digest: str
     grant: str
     pulled_at: str
+    grant_ends_at: str = ""
+    grant_uses: tuple[str, ...] = ()
 
     @property
     def reference(self) -> Reference:
@@ -90,10 +93,50 @@ def pull(
         attestations_digest=digest_of(statements),
         grant=downloaded.grant,
         pulled_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        **_license(client, downloaded.grant),
     )
     write_private(pulled.attestations, json.loads(statements))
     write_private(_note(pulled.server, exact), asdict(pulled))
     return pulled, claims
+
+
+def _license(client: Client, grant_id: str) -> dict[str, Any]:
+    """Until when and for what the license holds, as far as this key may see it: to be kept to offline too."""
+    try:
+        found = next((grant for grant in client.grants() if grant.id == grant_id), None)
+    except ServerRefusal:
+        return {}
+    if found is None:
+        return {}
+    return {"grant_ends_at": found.ends_at.isoformat() if found.ends_at else "", "grant_uses": tuple(found.uses)}
+
+
+def check_license(pulled: Pulled, use: str = "replay") -> None:
+    """The license that it was pulled under still holds, for this use. Raises Refused; asks nobody."""
+    if pulled.grant_ends_at and _moment(pulled.grant_ends_at) <= datetime.now(UTC):
+        raise Refused(
+            "license_ended",
+            _("Your license of {reference} ended at {date}.").format(
+                reference=pulled.reference, date=pulled.grant_ends_at
+            ),
+            _("Accept an offer again with 'keiken accept {name}', then pull it.").format(
+                name=pulled.reference.experience
+            ),
+        )
+    if pulled.grant_uses and use not in pulled.grant_uses:
+        raise Refused(
+            "license_use_missing",
+            _("Your license of {reference} is for {uses}, not for '{use}'.").format(
+                reference=pulled.reference, uses=", ".join(pulled.grant_uses), use=use
+            ),
+            _("Look for another offer with 'keiken show {name}'.").format(name=pulled.reference.experience),
+        )
+
+
+def _moment(text: str) -> datetime:
+    """Raises ValueError. A time without a zone is UTC, as everywhere here."""
+    found = datetime.fromisoformat(text)
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 def _check_announced(version: Version, reference: Reference) -> None:
@@ -155,14 +198,17 @@ def find(server: str, reference: Reference) -> Pulled:
 def _read(path: Path, server: str, reference: Reference) -> Pulled | None:
     """None for a note that is damaged or about something else: pulling again writes it anew."""
     try:
-        found = Pulled(**json.loads(path.read_text(encoding="utf-8")))
+        document = json.loads(path.read_text(encoding="utf-8"))
+        found = Pulled(**{**document, "grant_uses": tuple(map(str, document.get("grant_uses", ())))})
+        if found.grant_ends_at:
+            _moment(found.grant_ends_at)
         is_named = (found.server, found.reference.experience, f"{found.version}.json") == (
             server,
             reference.experience,
             path.name,
         )
         is_sound = all(_DIGEST.fullmatch(item) for item in (found.digest, found.attestations_digest))
-    except (OSError, ValueError, TypeError):
+    except (OSError, ValueError, TypeError, AttributeError):
         return None
     return found if is_named and is_sound else None
 
