@@ -91,7 +91,7 @@ def test_the_last_use_is_written_at_most_once_a_minute(house: House) -> None:
         ("Bearer " + "x" * 6000, "key_malformed"),
         ("Bearer kk_0123456789_" + "A" * 38, "key_malformed"),
         ("Bearer 経験", "key_malformed"),
-        (f"Bearer {new_key().text}", "key_unknown"),
+        pytest.param(f"Bearer {new_key().text}", "key_unknown", id="a key nobody was given"),
     ],
 )
 def test_a_key_that_is_none_is_401_and_says_how_to_come_in(house: House, header: str, code: str) -> None:
