@@ -21,6 +21,8 @@ from experiences.models import Condition, Verification, Version
 from keiken.conditions import Condition as Predicate
 from keiken.conditions import Match, match, parse
 
+OVERVIEW_ROWS = 200
+
 
 def verification_status(version: Version) -> dict[str, Any]:
     """``{status, environments: {name: {verdict, finished_at, …}}}`` of one version."""
@@ -161,3 +163,32 @@ def _with_words(rows: QuerySet[Version], words: str) -> QuerySet[Version]:
     if query is None:
         return rows
     return rows.filter(search=query).annotate(rank=SearchRank(F("search"), query))
+
+
+def verification_overview() -> dict[str, Any]:
+    """For operators: ``counts`` of rows by state and of missing attestations, and the ``open`` rows, oldest first."""
+    done = Verification.objects.filter(state=Verification.State.DONE)
+    counts = {state: Verification.objects.filter(state=state).count() for state in ("queued", "running", "done")}
+    rows = (
+        Verification.objects.exclude(state=Verification.State.DONE)
+        .select_related("version__experience__organization")
+        .defer("version__manifest", "version__skill", "version__search")
+        .order_by("created_at")[:OVERVIEW_ROWS]
+    )
+    return {
+        "counts": {**counts, "unsigned": done.filter(attestation__isnull=True).count()},
+        "open": [
+            {
+                "id": str(row.pk),
+                "version": str(row.version),
+                "environment": row.environment_name,
+                "state": row.state,
+                "attempts": row.attempts,
+                "not_before": row.not_before,
+                "worker": row.worker if row.state == Verification.State.RUNNING else "",
+                "lease_until": row.lease_until,
+                "operator_note": row.operator_note,
+            }
+            for row in rows
+        ],
+    }
