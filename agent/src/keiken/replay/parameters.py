@@ -8,11 +8,10 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import jsonschema
-
 from keiken.errors import Refused
 from keiken.i18n import _
 from keiken.package.manifest import Manifest
+from keiken.package.parameters import value_problem
 from keiken.replay.masking import SHORTEST
 
 SIZE_LIMIT_CHARACTERS = 100_000
@@ -57,14 +56,8 @@ def problem_with(schema: Mapping[str, Any], value: Any) -> str:
     """Why a value does not do, in words; empty when it does."""
     if problem := next(_unusable(value), ""):
         return problem
-    checker = jsonschema.Draft202012Validator.FORMAT_CHECKER
-    error = jsonschema.exceptions.best_match(
-        jsonschema.Draft202012Validator(schema, format_checker=checker).iter_errors(value)
-    )
-    if error is None:
-        return ""
-    where = "".join(f"[{part!r}]" for part in error.absolute_path)
-    return f"{where} {error.message}".strip()[:500]
+    # The package's own validator matches patterns in linear time: a publisher's pattern cannot hang a worker.
+    return value_problem(schema, value) or ""
 
 
 def _unusable(value: Any) -> Iterator[str]:
