@@ -264,6 +264,27 @@ def test_one_flipped_byte_is_found_offline(signed_in: Marketplace) -> None:
     assert keiken_json("attestations", REFERENCE, "--offline").exit_code == 0
 
 
+def test_two_pulls_at_once_agree(signed_in: Marketplace, folders: Path) -> None:
+    signed_in.is_granted = True
+    running = [process("pull", REFERENCE, "--fresh", "--json") for _ in range(3)]
+    documents = [json.loads(one.communicate(timeout=60)[0]) for one in running]
+    assert [one.returncode for one in running] == [0, 0, 0]
+    assert len({document["digest"] for document in documents}) == 1
+    assert keiken_json("attestations", REFERENCE, "--offline").exit_code == 0
+    assert not [path for path in folders.rglob(".*") if path.name.startswith((".package", ".attestations"))]
+
+
+def test_what_a_killed_download_left_is_swept_and_a_running_one_is_not(signed_in: Marketplace) -> None:
+    signed_in.is_granted = True
+    archive = Path(keiken_json("pull", REFERENCE).document["archive"])
+    old, young = archive.with_name(".package.tar.gz.old"), archive.with_name(".package.tar.gz.young")
+    for path in (old, young):
+        path.write_bytes(b"half")
+    os.utime(old, (1, 1))
+    assert keiken_json("pull", REFERENCE, "--fresh").exit_code == 0
+    assert (old.exists(), young.exists()) == (False, True)
+
+
 def test_an_envelope_swapped_for_one_of_another_package_is_found(signed_in: Marketplace) -> None:
     signed_in.is_granted = True
     pulled = keiken_json("pull", REFERENCE).document

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import click
 
 from keiken.cli.command import Command, pass_terminal
+from keiken.cli.packages import package_name
 from keiken.cli.terminal import Terminal
-from keiken.errors import UsageError
 from keiken.i18n import _
-from keiken.package.manifest import NAME_PATTERN
 from keiken.record import init
 
 
@@ -21,13 +19,7 @@ from keiken.record import init
 @click.option("--title", default="", help=_("What it does, in a few words."))
 @pass_terminal
 def command(terminal: Terminal, folder: Path, name: str, title: str) -> None:
-    wanted = name or folder.absolute().name
-    if not re.match(NAME_PATTERN, wanted) or len(wanted) > 64:
-        raise UsageError(
-            "name_invalid",
-            _("'{name}' is no name of a package.").format(name=wanted),
-            _("Use small letters, digits and single hyphens, as in rotate-keys: --name rotate-keys."),
-        )
+    wanted = package_name(name or folder.absolute().name)
     package = init(folder=folder, name=wanted, title=title)
     document = {
         "folder": str(folder.absolute()),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -14,6 +15,18 @@ from keiken.errors import PackageError, UsageError
 from keiken.i18n import _
 from keiken.package import Finding, Package, load, unpack
 from keiken.package.archive import ARCHIVE_BYTES_LIMIT
+from keiken.package.manifest import NAME_PATTERN
+
+
+def package_name(text: str) -> str:
+    """The name, when a package may have it: told before a long session is recorded under it. Raises UsageError."""
+    if not re.fullmatch(NAME_PATTERN, text) or len(text) > 64:
+        raise UsageError(
+            "name_invalid",
+            _("'{name}' is no name of a package.").format(name=text),
+            _("Use small letters, digits and single hyphens, as in rotate-keys: --name rotate-keys."),
+        )
+    return text
 
 
 @contextlib.contextmanager

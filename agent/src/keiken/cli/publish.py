@@ -20,12 +20,10 @@ from keiken.package import pack, review
 @click.option(
     "--visibility",
     type=click.Choice(["public", "organization"]),
-    default="public",
-    show_default=True,
-    help=_("Who may see it."),
+    help=_("Who may see it. Left out, it stays as it is; a new one is public."),
 )
 @pass_terminal
-def command(terminal: Terminal, path: Path, visibility: str) -> None:
+def command(terminal: Terminal, path: Path, visibility: str | None) -> None:
     login = saved_login()
     if not login.organization:
         raise UsageError(

@@ -10,6 +10,7 @@ import click
 from rich.text import Text
 
 from keiken.cli.command import Group, pass_terminal
+from keiken.cli.packages import package_name
 from keiken.cli.replay_inputs import SECRET_VARIABLE
 from keiken.cli.terminal import Terminal, plain
 from keiken.errors import UsageError
@@ -48,7 +49,7 @@ def shell(terminal: Terminal, /, **given: Any) -> None:
         )
     draft = record_shell(
         folder=given["folder"],
-        name=given["name"],
+        name=package_name(given["name"]),
         script=given["script"],
         inputs=given["input_paths"],
         title=given["title"],
