@@ -98,12 +98,17 @@ class Client:
 
     # --- publishing and fetching
 
-    def publish(self, organization: str, archive: bytes, *, visibility: str = "public") -> tuple[shapes.Version, bool]:
-        """The version, and whether it is new: the same bytes again change nothing."""
+    def publish(
+        self, organization: str, archive: bytes, *, visibility: str | None = None
+    ) -> tuple[shapes.Version, bool]:
+        """The version, and whether it is new: the same bytes again change at most who sees it.
+
+        ``visibility`` None leaves an experience as open as it is; a new one is then public.
+        """
         status, body = self._connection.json(
             "POST",
             f"organizations/{quote(organization, safe='')}/versions",
-            params={"visibility": visibility},
+            params={"visibility": visibility} if visibility else {},
             content=archive,
             headers={"Content-Type": "application/gzip"},
             timeout=PUBLISH_SECONDS,
