@@ -91,6 +91,7 @@ def test_without_a_sandbox_the_verification_waits_and_says_why(site: Site, tmp_p
         tmp_path / "toucher",
         name="toucher",
         parameters={},
+        scenarios=[{"name": "touches", "environments": ["debian-12"]}],
         permissions={"commands": ["touch"], "write": ["work/**"]},
         steps=[{"id": "touch", "run": ["touch", str(canary), "work/x"], "expect": ["result.exit_code == 0"]}],
     )
