@@ -174,7 +174,9 @@ def test_a_command_inherits_nothing_but_its_three_streams(sandbox: BubblewrapSan
     ignored = shell(
         sandbox, "while read name value; do case $name in SigIgn:|SigBlk:) echo $value;; esac; done < /proc/self/status"
     )
-    assert ignored.stdout == b"0000000000000000\n" * 2
+    # Signals 32 and 33 are the C library's own: nobody can set them, and they come down from whatever started the tests.
+    own = 0b11 << 31
+    assert [int(value, 16) & ~own for value in ignored.stdout.split()] == [0, 0]
 
 
 def test_opening_and_closing_leaves_no_descriptor_and_no_child_behind(tmp_path: Path) -> None:

@@ -75,7 +75,10 @@ def test_when_the_owner_is_killed_nothing_is_left(package: Path) -> None:
         assert until(lambda: not processes_mentioning("sleep\x007777"))
         assert until(lambda: not set(launchers) & set(processes_mentioning("keiken.sandbox.launcher")))
     assert mounts() <= mounts_before
-    assert set(cgroup.leftovers()) <= groups_before
+    # Other tests' sandboxes live beside this one; a group that nobody is in was left behind.
+    assert until(
+        lambda: not [path for _name, path in set(cgroup.leftovers()) - groups_before if not _has_members(path)]
+    )
 
 
 def test_when_the_launcher_is_killed_too_all_inside_dies_and_the_next_start_clears_the_rest(package: Path) -> None:
