@@ -66,6 +66,10 @@ class Blob(models.Model):
 class Version(models.Model):
     """A published version never changes; its identity everywhere is the digest of its archive."""
 
+    class Standing(models.TextChoices):
+        PROVEN = "proven", _("proven")
+        DOUBTED = "doubted", _("doubted")
+
     experience = models.ForeignKey(Experience, on_delete=models.PROTECT, related_name="versions")
     version = models.CharField(max_length=64)
     major = models.PositiveIntegerField()
@@ -76,6 +80,10 @@ class Version(models.Model):
     published_by = models.CharField(max_length=100)
     published_at = models.DateTimeField(default=timezone.now)
     yanked_at = models.DateTimeField(null=True, blank=True)
+    standing = models.CharField(max_length=8, choices=Standing.choices, blank=True)
+    """What the last verdicts say together, kept here so that a search can order by it; the rows decide."""
+    proven_at = models.DateTimeField(null=True, blank=True)
+    """The oldest of the last verdicts while all of them are signed passes."""
     search = SearchVectorField(null=True)
 
     class Meta:

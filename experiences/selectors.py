@@ -9,19 +9,21 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib.postgres.search import SearchQuery, SearchRank
-from django.db.models import Case, Exists, F, OuterRef, QuerySet, Value, When
+from django.db.models import Case, F, QuerySet, Value, When
 from django.db.models.fields import FloatField
 from django.utils import timezone
 
 from accounts.actors import Actor
 from experiences.access import visible_experiences
-from experiences.domain.verdicts import NEUTRAL, Concluded, badge
+from experiences.domain.verdicts import Concluded, badge
 from experiences.domain.words import query_words
 from experiences.models import Condition, Verification, Version
 from keiken.conditions import Condition as Predicate
 from keiken.conditions import Match, match, parse
 
 OVERVIEW_ROWS = 200
+INDEXED_CONDITIONS = 50
+"""With more conditions that hold than this, the index of conditions costs more than it saves."""
 
 
 def verification_status(version: Version) -> dict[str, Any]:
@@ -102,12 +104,25 @@ def search_versions(
         rows = rows.filter(experience__topics__contains=[topic])
     rows = _with_words(rows, words)
     if fits and facts is not None:
-        rows = rows.filter(condition_ids__contained_by=satisfied(facts))
+        rows = _fitting(rows, satisfied(facts))
     ordered = rows.annotate(score=F("rank") * _standing()).order_by("-score", "-published_at", "pk")
     return [
         Hit(version, match(parse(version.manifest.get("conditions") or {}), facts) if facts is not None else None)
         for version in ordered[offset : offset + limit]
     ]
+
+
+def _fitting(rows: QuerySet[Version], holding: Sequence[int]) -> QuerySet[Version]:
+    """Versions all of whose conditions are among ``holding``.
+
+    Few are looked up in the index. For many, PostgreSQL would compare each condition of each version with all of
+    them; written as a set to be in, it hashes them once (measured on 100,000 versions and 11,700 conditions: 24 s and
+    0.3 s).
+    """
+    if len(holding) <= INDEXED_CONDITIONS:
+        return rows.filter(condition_ids__contained_by=list(holding))
+    unmet = "SELECT 1 FROM unnest(experiences_version.condition_ids) AS wanted(id) WHERE id <> ALL (%s::bigint[])"
+    return rows.extra(where=[f"NOT EXISTS ({unmet})"], params=[list(holding)])
 
 
 def satisfied(facts: Mapping[str, Any]) -> list[int]:
@@ -126,18 +141,9 @@ def _predicate(key: str, operator: Any, value: Any) -> Predicate:
 
 def _standing() -> Case:
     """How much a proof is worth beside the words: what is verified now first, what fails last."""
-    done = Verification.objects.filter(state=Verification.State.DONE)
-    later = done.filter(
-        version=OuterRef("version"),
-        environment_name=OuterRef("environment_name"),
-        finished_at__gt=OuterRef("finished_at"),
-    )
-    last = done.filter(version=OuterRef("pk")).filter(~Exists(later))
-    doubtful = last.exclude(verdict__in=["passed", *NEUTRAL])
-    fresh = last.filter(verdict="passed", finished_at__gt=oldest_valid(), attestation__isnull=False)
     return Case(
-        When(Exists(doubtful), then=Value(0.25)),
-        When(Exists(fresh), then=Value(1.0)),
+        When(standing=Version.Standing.DOUBTED, then=Value(0.25)),
+        When(standing=Version.Standing.PROVEN, proven_at__gt=oldest_valid(), then=Value(1.0)),
         default=Value(0.5),
         output_field=FloatField(),
     )

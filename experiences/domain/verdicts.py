@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
@@ -60,14 +60,23 @@ class Concluded:
     is_signed: bool
 
 
-def badge(concluded: Iterable[Concluded], *, oldest: datetime, is_waiting: bool) -> Status:
-    """What a version is shown as. ``oldest`` is when a passing attestation has aged; ``is_waiting``: a proof is due."""
+def proven_since(concluded: Iterable[Concluded]) -> tuple[bool, datetime | None]:
+    """Whether some last verdict speaks against a version; else since when all that decide are signed passes."""
     deciding = [row for row in concluded if row.verdict not in NEUTRAL]
     if any(row.verdict != "passed" for row in deciding):
+        return True, None
+    if not deciding or not all(row.is_signed for row in deciding):
+        return False, None
+    return False, min(row.finished_at for row in deciding)
+
+
+def badge(concluded: Sequence[Concluded], *, oldest: datetime, is_waiting: bool) -> Status:
+    """What a version is shown as. ``oldest`` is when a passing attestation has aged; ``is_waiting``: a proof is due."""
+    is_doubted, proven_at = proven_since(concluded)
+    if is_doubted:
         return "failing"
-    fresh = [row for row in deciding if row.finished_at > oldest]
-    if fresh and len(fresh) == len(deciding) and all(row.is_signed for row in fresh):
+    if proven_at is not None and proven_at > oldest:
         return "verified"
-    # A verdict that is not signed yet will be in a moment.
-    is_unsigned = any(not row.is_signed for row in fresh)
-    return "pending" if is_waiting or is_unsigned else "unverified"
+    # A fresh pass that is not signed yet will be in a moment.
+    fresh = [row for row in concluded if row.verdict not in NEUTRAL and row.finished_at > oldest]
+    return "pending" if is_waiting or any(not row.is_signed for row in fresh) else "unverified"

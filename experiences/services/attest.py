@@ -11,6 +11,7 @@ from django.db import transaction
 from accounts.actors import SYSTEM
 from accounts.services import audit
 from experiences.models import Attestation, PublicKey, Verification
+from experiences.services.standing import lock_version, refresh_standing
 from keiken.trust import SigningKey, Verified, sign, verification_statement
 
 
@@ -29,7 +30,9 @@ def attest(*, verification_id: str) -> Attestation | None:
         if known is not None:
             return known
         key = signing_key()
+        lock_version(row.version_id)
         attestation = Attestation.objects.create(verification=row, envelope=sign(statement_of(row), key))
+        refresh_standing(row.version_id)
         audit.record(
             actor=SYSTEM,
             action="verification.attest",

@@ -15,6 +15,7 @@ from experiences.models import Environment, ScenarioResult, Verification
 from experiences.services.claim import held
 from experiences.services.proving import Seen
 from experiences.services.queueing import send
+from experiences.services.standing import lock_version, refresh_standing
 from keiken.replay import ScenarioVerdict
 
 logger = logging.getLogger(__name__)
@@ -27,7 +28,9 @@ def conclude(row: Verification, seen: Seen) -> bool:
         if current is None:
             logger.warning("the verdict of verification %s came too late and was dropped", row.pk)
             return False
+        lock_version(current.version_id)
         _write(current, seen)
+        refresh_standing(current.version_id)
         transaction.on_commit(lambda: request_attestation(current), robust=True)
     return True
 

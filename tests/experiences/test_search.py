@@ -157,13 +157,13 @@ def test_the_best_proven_comes_first_among_equals(acme: Organization) -> None:
     concluded(versions["failing"], "failed")
     for name in ("verified", "aged"):
         attest(verification_id=str(concluded(versions[name]).pk))
-    Verification.objects.filter(version=versions["aged"]).update(finished_at=timezone.now() - timedelta(days=40))
+    Version.objects.filter(pk=versions["aged"].pk).update(proven_at=timezone.now() - timedelta(days=40))
     assert found(words="renew things") == ["verified", "aged", "never", "failing"]
     assert found() == ["verified", "aged", "never", "failing"]
     attest(verification_id=str(concluded(versions["failing"]).pk))
     attest(verification_id=str(concluded(versions["failing"]).pk))
     assert verification_status(versions["failing"])["status"] == "verified"
-    assert sorted(found(words="renew things")[:2]) == ["failing", "verified"]
+    assert found(words="renew things") == ["verified", "failing", "aged", "never"]
 
 
 def test_pages_do_not_overlap_and_do_not_move(acme: Organization) -> None:
@@ -173,6 +173,85 @@ def test_pages_do_not_overlap_and_do_not_move(acme: Organization) -> None:
     assert [len(page) for page in pages] == [3, 3, 1]
     assert [name for page in pages for name in page] == found(words="renew")
     assert len({name for page in pages for name in page}) == 7
+
+
+def test_many_conditions_that_hold_find_the_same_as_few(
+    shelf: dict[str, Version], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    few = [found(facts=facts, fits=True) for facts in (FACTS, {**FACTS, "os.id": "alpine"})]
+    monkeypatch.setattr("experiences.selectors.INDEXED_CONDITIONS", 0)
+    assert [found(facts=facts, fits=True) for facts in (FACTS, {**FACTS, "os.id": "alpine"})] == few
+    assert [len(names) for names in few] == [3, 2]
+
+
+# --- what is kept on the version for searching
+
+
+def standing(version: Version) -> tuple[str, Any]:
+    version.refresh_from_db()
+    return version.standing, version.proven_at
+
+
+def test_a_versions_standing_follows_its_last_verdicts(acme: Organization) -> None:
+    version = publish(acme)
+    assert standing(version) == ("", None)
+    row = concluded(version)
+    assert standing(version) == ("", None)
+    attest(verification_id=str(row.pk))
+    assert standing(version) == ("proven", row.finished_at)
+    concluded(version, "failed")
+    assert standing(version) == ("doubted", None)
+    concluded(version)
+    assert standing(version) == ("doubted", None)
+    last = concluded(version)
+    attest(verification_id=str(last.pk))
+    assert standing(version) == ("proven", last.finished_at)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_environments_concluded_at_once_both_count() -> None:
+    from experiences.services.claim import claim
+    from experiences.services.conclude import conclude
+    from tests.experiences.conftest import at_once, seen
+
+    scenarios = [{"name": "greets", "environments": ["debian-12", "debian-12-web"], "parameters": {"who": "Keiko"}}]
+    version = publish(factories.organization("acme"), scenarios=scenarios)
+    rows = [claim(environments=[name]) for name in ("debian-12", "debian-12-web")]
+    assert rows[0] is not None
+    assert rows[1] is not None
+    good, bad = rows[0], rows[1]
+    results = at_once(
+        lambda: conclude(
+            good,
+            seen({"greets": "passed"}),
+        ),
+        lambda: conclude(bad, seen({"greets": "failed"})),
+    )
+    assert results == [True, True]
+    assert standing(version) == ("doubted", None)
+    results = at_once(*[lambda row=row: attest(verification_id=str(row.pk)) for row in (good, bad)])
+    assert not [result for result in results if isinstance(result, Exception)]
+    assert standing(version) == ("doubted", None)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_conclusion_and_a_request_at_once_do_not_wait_in_a_circle() -> None:
+    from experiences.services.claim import claim
+    from experiences.services.conclude import conclude
+    from experiences.services.enqueue_verification import enqueue
+    from tests.experiences.conftest import at_once, seen
+
+    version = publish(factories.organization("acme"))
+    actor = factories.owner_actor(version.experience.organization)
+    for _number in range(5):
+        row = claim(environments=["debian-12"]) if open_row(version) else None
+        assert row is not None
+        Verification.objects.update(created_at="2026-01-01T00:00:00Z")
+        results = at_once(
+            lambda row=row: conclude(row, seen({"greets": "passed", "refuses another family": "passed"})),
+            lambda: enqueue(version=version, environment_name="debian-12", trigger="request", actor=actor),
+        )
+        assert not [result for result in results if isinstance(result, Exception)], results
 
 
 # --- the badge from rows

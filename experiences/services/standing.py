@@ -1,0 +1,33 @@
+"""Keeping a version's standing in step with its verdicts."""
+
+from __future__ import annotations
+
+from django.db.models import F
+
+from experiences.domain.verdicts import Concluded, proven_since
+from experiences.models import Verification, Version
+
+
+def lock_version(version_id: int) -> None:
+    """Two verdicts about a version are written one after the other, so that the second sees the first.
+
+    Call it before the verification's row is changed: a request for another proof locks the version, too, and then
+    waits for a change of that row.
+    """
+    Version.objects.select_for_update(no_key=True).only("pk").get(pk=version_id)
+
+
+def refresh_standing(version_id: int) -> None:
+    """Call it in the transaction that wrote a verdict or an attestation, after ``lock_version``."""
+    rows = (
+        Verification.objects.filter(version_id=version_id, state=Verification.State.DONE)
+        .annotate(attested_at=F("attestation__created_at"))
+        .order_by("environment_name", "-finished_at")
+        .distinct("environment_name")
+    )
+    last = [Concluded(row.verdict, row.finished_at, row.attested_at is not None) for row in rows if row.finished_at]
+    is_doubted, proven_at = proven_since(last)
+    proven = Version.Standing.PROVEN if proven_at else ""
+    Version.objects.filter(pk=version_id).update(
+        standing=Version.Standing.DOUBTED if is_doubted else proven, proven_at=proven_at
+    )
