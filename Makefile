@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 PYTEST_ARGS ?=
 
-.PHONY: help setup demo serve stop test check format messages requirements environments corpus clean
+.PHONY: help setup demo serve stop test check format messages requirements environments clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -49,8 +49,6 @@ messages: setup ## Collect the texts to translate and compile the translations
 environments: setup ## Build the sandbox environments (made once, kept in the cache)
 	$(BIN)/keiken environments build
 
-corpus: setup ## Try foreign files on top of our own tests: make corpus CORPUS=folder
-	$(BIN)/python scripts/corpus.py "$(CORPUS)"
 
 requirements: setup ## Compile the lock files anew (with hashes, without registry addresses)
 	$(BIN)/python scripts/lock.py
