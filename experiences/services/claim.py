@@ -5,6 +5,7 @@ Times are the database's: workers on machines whose clocks differ agree on who h
 
 from __future__ import annotations
 
+import os
 import socket
 import uuid
 from collections.abc import Sequence
@@ -51,7 +52,7 @@ def claim(*, environments: Sequence[str], worker: str = "") -> Verification | No
             lease_token=uuid.uuid4(),
             lease_until=Now() + lease(),
             attempts=F("attempts") + 1,
-            worker=(worker or socket.gethostname())[:100],
+            worker=(worker or f"{socket.gethostname()} {os.getpid()}")[:100],
             started_at=Now(),
             operator_note="",
         )

@@ -113,3 +113,19 @@ def test_a_key_that_cannot_be_made_signs_nothing(version: Version, settings: Any
     with pytest.raises(OSError, match="Not a directory"):
         attest(verification_id=str(row.pk))
     assert (Attestation.objects.count(), PublicKey.objects.count()) == (0, 0)
+
+
+@pytest.mark.parametrize(("queues", "count"), [(["attest", "default"], 1), (["verify"], 0)])
+def test_the_signing_worker_and_no_other_shows_its_key_at_start(
+    transactional_db: None, queues: list[str], count: int
+) -> None:
+    from types import SimpleNamespace
+
+    from celery.signals import worker_ready
+
+    from experiences import tasks
+
+    consumed = SimpleNamespace(consume_from=dict.fromkeys(queues))
+    assert tasks.SIGNING_QUEUE == "attest"
+    worker_ready.send(sender=SimpleNamespace(app=SimpleNamespace(amqp=SimpleNamespace(queues=consumed))))
+    assert PublicKey.objects.count() == count
