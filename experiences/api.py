@@ -170,7 +170,7 @@ class PublishView(ActorView):
         tags=["experiences"],
         parameters=[PublishQuery],
         request={"application/gzip": OpenApiTypes.BINARY},
-        responses={200: VersionShape, 201: VersionShape, **refusals(401, 403, 404, 409, 413, 415, 422)},
+        responses={200: VersionShape, 201: VersionShape, **refusals(401, 403, 404, 409, 413, 415, 422, 503)},
     )
     def post(self, request: Request, organization: str) -> Response:
         # Who may not publish is told so before the body is read.

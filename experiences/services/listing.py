@@ -12,7 +12,8 @@ from experiences.domain.semver import precedence
 from experiences.domain.words import indexed
 from experiences.models import Experience, Version
 
-BODY_CHARACTERS = 20_000
+TEXT_CHARACTERS = 20_000
+"""Of steps and body together: a search vector holds 1 MiB of words, and CJK texts give two for each character."""
 
 
 def choose_latest(experience: Experience) -> None:
@@ -40,7 +41,7 @@ def index(version: Version) -> None:
         "A": f"{manifest['title']} {manifest['name'].replace('-', ' ')}",
         "B": " ".join(manifest.get("topics", [])).replace("-", " "),
         "C": f"{manifest.get('summary', '')} {skill['description']}",
-        "D": f"{steps} {skill['body'][:BODY_CHARACTERS]}",
+        "D": f"{steps} {skill['body']}"[:TEXT_CHARACTERS],
     }
     parts = [SearchVector(Value(indexed(text)), weight=weight, config="english") for weight, text in weights.items()]
     Version.objects.filter(pk=version.pk).update(search=reduce(add, parts))

@@ -119,13 +119,14 @@ def test_a_key_that_cannot_be_made_signs_nothing(version: Version, settings: Any
 def test_the_signing_worker_and_no_other_shows_its_key_at_start(
     transactional_db: None, queues: list[str], count: int
 ) -> None:
-    from types import SimpleNamespace
-
+    from celery import Celery
     from celery.signals import worker_ready
 
     from experiences import tasks
 
-    consumed = SimpleNamespace(consume_from=dict.fromkeys(queues))
+    app = Celery("test", set_as_current=False)
+    app.amqp.queues.select(queues)
+    worker = type("Worker", (), {"app": app})()
+    worker_ready.send(sender=worker)
     assert tasks.SIGNING_QUEUE == "attest"
-    worker_ready.send(sender=SimpleNamespace(app=SimpleNamespace(amqp=SimpleNamespace(queues=consumed))))
     assert PublicKey.objects.count() == count

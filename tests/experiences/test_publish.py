@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import errno
 import io
+import random
 import tempfile
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +21,7 @@ from experiences.services.publish import publish as publish_archive
 from keiken.package import digest
 from tests import factories
 from tests.experiences.conftest import kept, publish
-from tests.packages import MANIFEST, package_bytes
+from tests.packages import MANIFEST, SKILL, package_bytes
 
 
 def send(organization: Organization, archive: bytes, key: factories.Key | None = None, query: str = "") -> Any:
@@ -320,6 +322,23 @@ def test_texts_in_every_script_are_kept_exactly(acme: Organization) -> None:
     publish(acme, title=title, summary="한국어 \u200d العربية")
     experience = Experience.objects.get()
     assert (experience.title, experience.summary) == (title, "한국어 \u200d العربية")
+
+
+def test_very_long_texts_in_a_script_of_many_characters_can_be_indexed(acme: Organization) -> None:
+    def text(seed: int, length: int) -> str:
+        return "".join(map(chr, random.Random(seed).choices(range(0x4E00, 0x9FA0), k=length)))
+
+    steps = [
+        {**deepcopy(MANIFEST["steps"][0]), "id": f"step_{number}", "title": text(200 * number, 200)}
+        for number in range(150)
+    ]
+    version = publish(
+        acme,
+        summary=text(1, 1000),
+        steps=[*steps, MANIFEST["steps"][1]],
+        skill=SKILL.format(name="write-greeting") + text(3, 60_000),
+    )
+    assert Version.objects.filter(pk=version.pk, search=text(1, 2)).count() == 1
 
 
 # --- trouble of ours
