@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from licensing.services.create_terms import create_terms
 from licensing.services.revoke_grant import revoke_grant
 from marketplace.config import PROJECT
 from marketplace.demo import packages, parties
-from marketplace.demo.command_line import CommandLine
+from marketplace.demo.command_line import Answer, CommandLine
 from marketplace.demo.console import Row, Storyteller
 
 
@@ -50,8 +51,7 @@ def tell(demo: Demo, *, check_alive: Callable[[], None]) -> int:
     verdicts(demo, names)
     offer(demo, names)
     doors(demo)
-    for name in [packages.RECORDED, *names]:
-        use(demo, name)
+    use_all(demo, [packages.RECORDED, *names])
     refusals(demo)
     return demo.teller.close()
 
@@ -109,11 +109,15 @@ def publish(demo: Demo) -> list[str]:
     folders.append(packages.write_liar(demo.folder / "made" / packages.LIAR))
     folders.append(packages.write_sealed(demo.folder / "made" / packages.SEALED))
     private = packages.write_private(demo.folder / "made" / packages.PRIVATE)
-    with demo.teller.progress() as progress:
+
+    def publish_one(folder: Path) -> Answer:
+        options = ["--visibility", "organization"] if folder == private else []
+        return demo.acme.keiken("publish", str(folder), *options)
+
+    with ThreadPoolExecutor(max_workers=3) as several, demo.teller.progress() as progress:
         task = progress.add_task("publishing", total=len(folders) + 1)
-        for folder in [*folders, private]:
-            options = ["--visibility", "organization"] if folder == private else []
-            answer = demo.acme.keiken("publish", str(folder), *options)
+        answers = several.map(publish_one, [*folders, private])
+        for folder, answer in zip([*folders, private], answers, strict=True):
             if answer.exit_code != 0:
                 demo.teller.holds(False, f"publishing {folder.name}: {answer.document}")
             progress.advance(task)
@@ -212,41 +216,55 @@ def doors(demo: Demo) -> None:
     demo.teller.holds((hidden.exit_code, hidden.code) == (3, "not_found"), "acme's private experience: not_found")
 
 
-def use(demo: Demo, name: str) -> None:
+def use_all(demo: Demo, names: list[str]) -> None:
+    """Globex's agent uses several at the same time, as agents do; told in the order of ``names``."""
+    demo.teller.chapter("8 · Globex accepts, pulls, verifies offline, replays, reports and rates")
+    verified = {name: _concluded(name) for name in names}
+    with ThreadPoolExecutor(max_workers=3) as several, demo.teller.progress() as progress:
+        task = progress.add_task("using", total=len(names))
+        for used in several.map(lambda name: use(demo, name, verified[name]), names):
+            demo.teller.rows.append(used.row)
+            demo.teller.holds(
+                used.row.is_right, f"{used.row.experience}: {used.row.outcome}, {used.steps} steps, reported and rated"
+            )
+            for answer in used.wrong:
+                demo.teller.tell(str(answer.document)[:800])
+            progress.advance(task)
+
+
+@dataclass(frozen=True)
+class Used:
+    row: Row
+    steps: int
+    wrong: list[Answer]
+
+
+def use(demo: Demo, name: str, verifications: list[Verification]) -> Used:
     """Accept, pull, verify offline, replay, report and rate one experience: a row of the closing table."""
-    if demo.teller.rows == []:
-        demo.teller.chapter("8 · Globex accepts, pulls, verifies offline, replays, reports and rates")
     started = time.monotonic()
     reference = f"acme/{name}"
     accepted = demo.globex.keiken("accept", reference, "--yes")
     pulled = demo.globex.keiken("pull", reference)
     verified = demo.globex.keiken("attestations", f"{reference}@{pulled.document.get('version', '')}", "--offline")
-    replay_arguments = _rehearsal(demo, name)
-    replayed = demo.globex.keiken("replay", reference, *replay_arguments)
+    replayed = demo.globex.keiken("replay", reference, *_rehearsal(name))
     outcome = str(replayed.document.get("outcome", replayed.code))
-    reported = demo.globex.keiken("report")
+    reported = demo.globex.keiken("report", str(replayed.document.get("replay_id", "")))
     rated = demo.globex.keiken("rate", reference, "--stars", "5", "--text", "Did what it said.")
-    verification = _concluded(name)
+    wrong = [answer for answer in (accepted, pulled, verified, replayed, reported, rated) if answer.exit_code != 0]
     row = Row(
         experience=reference,
-        environment=", ".join(sorted({v.environment.name for v in verification if v.environment})),
-        verdict=", ".join(sorted({v.verdict for v in verification})) + (" · signed" if verified.exit_code == 0 else ""),
+        environment=", ".join(sorted({v.environment.name for v in verifications if v.environment})),
+        verdict=", ".join(sorted({v.verdict for v in verifications}))
+        + (" · signed" if verified.exit_code == 0 else ""),
         license="granted" if accepted.exit_code == 0 else accepted.code,
         outcome=outcome,
         seconds=time.monotonic() - started,
-        is_right=outcome == "succeeded"
-        and all(answer.exit_code == 0 for answer in (accepted, pulled, verified, replayed, reported, rated)),
+        is_right=outcome == "succeeded" and not wrong,
     )
-    demo.teller.rows.append(row)
-    steps = replayed.document.get("steps", [])
-    demo.teller.holds(row.is_right, f"{reference}: {outcome}, {len(steps)} steps, reported and rated")
-    if not row.is_right:
-        for answer in (accepted, pulled, verified, replayed, reported, rated):
-            if answer.exit_code != 0:
-                demo.teller.tell(str(answer.document)[:800])
+    return Used(row, len(replayed.document.get("steps", [])), wrong)
 
 
-def _rehearsal(demo: Demo, name: str) -> list[str]:
+def _rehearsal(name: str) -> list[str]:
     """The recorded one is replayed on this machine's own /usr; an example with the inputs of its first scenario."""
     if name == packages.RECORDED:
         return ["-p", "release=2026.12"]
