@@ -312,7 +312,8 @@ def test_a_scenario_can_be_rehearsed(folders: Path) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_replay_ends_everything_and_leaves_a_report(folders: Path, number: int) -> None:
-    package = write_package(folders / "p", **only_shell("echo begun; sleep 61.7", "sleep"))
+    seconds = f"61.7{number:02}"  # a mark of its own: the other signal's turn may run beside this one
+    package = write_package(folders / "p", **only_shell(f"echo begun; sleep {seconds}", "sleep"))
     running = process("replay", package, stderr=subprocess.PIPE)
     assert running.stderr is not None
     while b"step 1 of 1" not in (line := running.stderr.readline()):
@@ -325,7 +326,7 @@ def test_an_interrupted_replay_ends_everything_and_leaves_a_report(folders: Path
     (path,) = [path for path in (folders / "config" / "reports").glob("*-*.json")]
     report = Report.model_validate_json(path.read_text())
     assert (report.outcome, report.code) == ("error", "interrupted")
-    assert not _is_running("61.7")
+    assert not _is_running(seconds)
 
 
 def _is_running(word: str) -> bool:
