@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from marketplace import embedded
 from marketplace.config import default_data_dir
@@ -16,10 +17,12 @@ USES_EMBEDDED_VALKEY = os.environ.get("REDIS_URL", "").split("?")[0] in ("", emb
 
 if USES_EMBEDDED_POSTGRES:
     os.environ["DATABASE_URL"] = embedded.database_url(SERVICES_DIR)
+# Each worker has a database of its own; Redis and Valkey have 16, and the first is the controller's.
+REDIS_DATABASE = 0 if WORKER == "main" else 1 + int(WORKER.removeprefix("gw"))
 if USES_EMBEDDED_VALKEY:
-    # Valkey has 16 databases; the first is the controller's.
-    number = 0 if WORKER == "main" else 1 + int(WORKER.removeprefix("gw"))
-    os.environ["REDIS_URL"] = f"{embedded.redis_url(SERVICES_DIR)}?db={number}"
+    os.environ["REDIS_URL"] = f"{embedded.redis_url(SERVICES_DIR)}?db={REDIS_DATABASE}"
+else:
+    os.environ["REDIS_URL"] = urlsplit(os.environ["REDIS_URL"])._replace(path=f"/{REDIS_DATABASE}").geturl()
 os.environ["KEIKEN_DATA_DIR"] = str(SERVICES_DIR / WORKER)
 
 from marketplace.settings import *  # noqa: E402, F403
