@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -57,4 +58,9 @@ def process(*arguments: str | Path, **options: Any) -> subprocess.Popen[bytes]:
     environ = {**os.environ, **options.pop("environ", {})}
     argv = [*PROGRAM, *(str(argument) for argument in arguments)]
     pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
-    return subprocess.Popen(argv, env=environ, **pipes)
+    return subprocess.Popen(argv, env=environ, preexec_fn=_hear_interrupts, **pipes)
+
+
+def _hear_interrupts() -> None:
+    """As a terminal starts it: tests that run in the background may have been started with SIGINT ignored."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)

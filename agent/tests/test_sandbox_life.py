@@ -69,7 +69,7 @@ def mounts() -> set[str]:
 def test_when_the_owner_is_killed_nothing_is_left(package: Path) -> None:
     mounts_before, groups_before = mounts(), set(cgroup.leftovers())
     with owner(package, "7777") as process:
-        launchers = processes_mentioning("keiken.sandbox.launcher")
+        launchers = [pid for pid in processes_mentioning("keiken.sandbox.launcher") if _parent(pid) == process.pid]
         process.send_signal(signal.SIGKILL)
         process.wait()
         assert until(lambda: not processes_mentioning("sleep\x007777"))

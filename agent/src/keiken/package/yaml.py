@@ -30,6 +30,8 @@ _SCALARS = (
     ("int", re.compile(r"-?(?:0|[1-9][0-9]*)")),
     ("float", re.compile(r"-?(?:0|[1-9][0-9]*)\.[0-9]+(?:[eE][-+][0-9]+)?|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)")),
 )
+_OLD_LINE_BREAKS = re.compile("[\x85\u2028\u2029]")
+"""Line ends for YAML 1.1 and text for YAML 1.2 and JSON: read as either, somebody would read another value."""
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 
 Path = tuple[str | int, ...]
@@ -58,6 +60,12 @@ def parse(content: bytes, file: str, *, first_line: int = 1) -> Document:
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + first_line
         raise refusal("yaml_syntax", _("it is not UTF-8 text"), file=file, line=line) from None
+    if breaking := _OLD_LINE_BREAKS.search(text):
+        why = _(
+            "the character U+{code:04X} must be written as an escape in double quotes: YAML takes it for a line end"
+        )
+        line = text.count("\n", 0, breaking.start()) + first_line
+        raise refusal("yaml_character", why.format(code=ord(breaking.group())), file=file, line=line)
     reader = _Reader(file, first_line)
     try:
         return reader.read(text)

@@ -29,6 +29,9 @@ _JOINED = (
     ("cgroup", linux.CLONE_NEWCGROUP),
 )
 
+_NEVER_SET = (signal.SIGKILL, signal.SIGSTOP, 32, 33)
+"""The kernel's own two, and the two that the C library keeps for itself."""
+
 
 class Namespaces:
     """Descriptors of a sandbox's namespaces, taken from its first process once it is set up."""
@@ -93,8 +96,7 @@ def execute(
     os.chdir(JOB_FOLDER)
     os.umask(0o022)
     os.setsid()
-    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
-    signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
+    reset_signals()
     set_limits(limits)
     linux.drop_capabilities()
     linux.prctl(linux.PR_SET_NO_NEW_PRIVS, 1)
@@ -104,6 +106,13 @@ def execute(
     linux.load_seccomp(seccomp)
     report(replace_process(argv, env))
     os._exit(127)
+
+
+def reset_signals() -> None:
+    """Ignored signals live on through an execution: who started us with ``nohup`` must not be heard of in here."""
+    for number in range(1, signal.NSIG):
+        if number not in _NEVER_SET:
+            signal.signal(number, signal.SIG_DFL)
 
 
 def replace_process(argv: Sequence[str], env: Mapping[str, str]) -> int:
