@@ -40,7 +40,7 @@ class Terminal:
     def answer(self, document: Any, *shown: RenderableType) -> None:
         """The command's one answer: the document with ``--json``, else what is shown."""
         if self.wants_json:
-            text = json.dumps(document, ensure_ascii=False, indent=1, default=str) + "\n"
+            text = _escaped(json.dumps(document, ensure_ascii=False, indent=1, default=str)) + "\n"
         else:
             text = _rendered(_console(sys.stdout), shown)
         _write(text)
@@ -146,6 +146,16 @@ class Working:
 def plain(text: Any) -> str:
     """Text that cannot steer a terminal: control and direction characters become visible."""
     return "".join(c if _is_harmless(c) else c.encode("unicode_escape").decode() for c in str(text))
+
+
+def _escaped(document: str) -> str:
+    """The same JSON, in which what steers a terminal (8-bit controls, directions) stands as ``\\u`` escapes.
+
+    Programs read the same values; a person may have no program between it and the terminal.
+    """
+    if document.isascii():
+        return document
+    return "".join(c if _is_harmless(c) or "\ud800" <= c <= "\udfff" else json.dumps(c)[1:-1] for c in document)
 
 
 def _is_harmless(character: str) -> bool:

@@ -35,7 +35,7 @@ def prepare(point: str, *, root: str, package: str, uid: int, gid: int, work_mib
     _memory(point, "0755", size_mib=1, inodes=64)
     for name in ("root", "job", "work", "scratch"):
         os.mkdir(f"{point}/{name}")
-    linux.mount(root, f"{point}/root", "", linux.MS_BIND)
+    _show_root(root, point)
     _memory(f"{point}/job", "0755", size_mib=PACKAGE_MIB, inodes=PACKAGE_FILES + 64)
     copy_package(package, f"{point}/job")
     os.makedirs(f"{point}/job/work", exist_ok=True)
@@ -47,6 +47,25 @@ def prepare(point: str, *, root: str, package: str, uid: int, gid: int, work_mib
         os.mkdir(f"{point}/scratch/{name}")
         os.chown(f"{point}/scratch/{name}", uid, gid)
         os.chmod(f"{point}/scratch/{name}", 0o1777 if name in ("tmp", "var-tmp", "shm") else 0o755)
+
+
+def _show_root(root: str, point: str) -> None:
+    """The root without its place on this machine: of a bind mount, ``/proc/self/mountinfo`` would tell the whole path.
+
+    An overlay tells what it was mounted with, here two names relative to the mount point. Where the kernel has no
+    overlay file system, the path is told; it is no secret, only none of the job's business.
+    """
+    os.mkdir(f"{point}/base")
+    os.mkdir(f"{point}/nothing")
+    linux.mount(root, f"{point}/base", "", linux.MS_BIND)
+    before = os.getcwd()
+    os.chdir(point)
+    try:
+        linux.mount("keiken", f"{point}/root", "overlay", _SAFE | linux.MS_RDONLY, "lowerdir=base:nothing")
+    except OSError:
+        linux.mount(root, f"{point}/root", "", linux.MS_BIND)
+    finally:
+        os.chdir(before)
 
 
 def _memory(target: str, mode: str, *, size_mib: int, inodes: int) -> None:

@@ -1,0 +1,15 @@
+"""The table of attacks, by what they try."""
+
+from __future__ import annotations
+
+from tests.sandbox_escapes.attack import Attack
+from tests.sandbox_escapes.attacks import files, forgery, kernel, network, processes, resources
+
+ATTACKS: list[Attack] = [
+    *network.ATTACKS,
+    *files.ATTACKS,
+    *forgery.ATTACKS,
+    *kernel.ATTACKS,
+    *processes.ATTACKS,
+    *resources.ATTACKS,
+]
