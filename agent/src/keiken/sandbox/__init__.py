@@ -37,8 +37,9 @@ __all__ = [
 def drivers() -> dict[str, Driver]:
     """Every driver by name; the first one is the default."""
     from keiken.sandbox.bubblewrap import BubblewrapDriver
+    from keiken.sandbox.oci import OciDriver
 
-    return {BubblewrapDriver.name: BubblewrapDriver()}
+    return {BubblewrapDriver.name: BubblewrapDriver(), OciDriver.name: OciDriver()}
 
 
 def working_driver(name: str | None = None) -> Driver:

@@ -5,29 +5,23 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
-from keiken.errors import Refused, SandboxUnavailable
+from keiken.errors import SandboxUnavailable
 from keiken.i18n import _
-from keiken.paths import cache_dir
-from keiken.sandbox import seccomp, wire
-from keiken.sandbox.bwrap_arguments import HIDDEN
-from keiken.sandbox.jobfolder import JobFolder
+from keiken.sandbox import launching
 from keiken.sandbox.protocol import Capability, Environment, Isolation, Limits
 from keiken.sandbox.session import BubblewrapSandbox
-from keiken.sandbox.start import NotStarted, start
 
 NAME = "bubblewrap"
 ISOLATION: Isolation = "namespace"
-_HOST_FOLDERS = ("/usr", "/bin", "/lib", "/lib32", "/lib64", "/libx32", "/sbin")
 
 
 class BubblewrapDriver:
     """Opens sandboxes with bubblewrap; works as root (full limits) and as a plain user."""
 
     name = NAME
+    isolation: Isolation = ISOLATION
 
     def probe(self) -> Capability:
         """Prove on this machine that what must be refused is refused; remembered for a while by this process."""
@@ -47,30 +41,9 @@ class BubblewrapDriver:
         """A live sandbox over a copy of the package. Raises SandboxUnavailable, or Refused for a network it cannot
         limit.
         """
-        if network:
-            raise Refused(
-                "network_not_available",
-                _("This sandbox has no network but its own loopback; '{first}' cannot be reached.").format(
-                    first=network[0]
-                ),
-                _("Let the scenario offer the service on loopback, or replay on the machine itself with '--on host'."),
-            )
-        filter_program = seccomp.program()
-        return _start(
-            {
-                "bwrap": binary(),
-                "root": str(environment.root),
-                "host_folders": _host_folders() if environment.name == "local" else [],
-                "hidden": [path for path in HIDDEN if Path(path).exists()],
-                "package": str(package.resolve()),
-                "commands": list(commands),
-                "limits": asdict(limits),
-                **_places(),
-            },
-            filter_program,
-            environment,
-            limits,
-        )
+        launching.refuse_network(network)
+        plan = {"driver": NAME, "bwrap": binary(), **launching.plan_of(environment, package, commands, limits)}
+        return launching.launch(BubblewrapSandbox, plan, environment, limits, advice_for)
 
 
 def binary() -> str:
@@ -85,79 +58,8 @@ def binary() -> str:
     return path
 
 
-def _host_folders() -> list[str]:
-    return [folder for folder in _HOST_FOLDERS if Path(folder).is_dir() and not Path(folder).is_symlink()]
-
-
-def _places() -> dict[str, str]:
-    """The slots' folder and the mount point: one for the machine as root, else the person's own."""
-    base = Path("/run/keiken") if os.geteuid() == 0 else cache_dir() / "sandboxes"
-    point = base / "mount"
-    try:
-        point.mkdir(parents=True, exist_ok=True)
-        if os.geteuid() == 0:
-            base.chmod(0o711)
-    except OSError as trouble:
-        raise SandboxUnavailable(
-            "state_folder_unusable",
-            _("The folder '{folder}' cannot be used: {trouble}.").format(folder=base, trouble=trouble.strerror),
-            _("Make it writable for this user."),
-        ) from trouble
-    return {"slots": str(base / "slots"), "point": str(point)}
-
-
-def _start(plan: dict[str, Any], program: bytes, environment: Environment, limits: Limits) -> BubblewrapSandbox:
-    program_fd = wire.sealed(program)
-    try:
-        started = start("launcher", plan, [program_fd])
-    except NotStarted as trouble:
-        raise _unavailable(trouble.message, trouble.complaints) from trouble
-    finally:
-        os.close(program_fd)
-    facts, (package_fd, work_fd, *tables) = started.message, started.descriptors
-    return BubblewrapSandbox(
-        environment=environment,
-        limits=limits,
-        limits_enforced=facts["limits_enforced"],
-        control=started.control,
-        process=started.process,
-        folder=JobFolder(package_fd, work_fd, facts["uid"], facts["gid"]),
-        port_tables=tables,
-        uid=facts["uid"],
-    )
-
-
-def _unavailable(answer: dict[str, Any], complaints: str) -> SandboxUnavailable:
-    """The launcher's or bubblewrap's own words, with what to do about the causes we know."""
-    words = complaints.splitlines()[-1] if complaints else answer.get("message", "")
-    return SandboxUnavailable(
-        answer.get("trouble", "sandbox_failed"),
-        _("The sandbox did not start: {words}").format(words=words or _("the launcher ended without a word")),
-        advice_for(words + " " + str(answer.get("message", ""))),
-        {"words": complaints[-2000:]},
-    )
-
-
-def _apparmor_restricts() -> bool:
-    """Ubuntu's switch by which a plain user's namespaces have no rights; root's are not concerned."""
-    switch = Path("/proc/sys/kernel/apparmor_restrict_unprivileged_userns")
-    return os.geteuid() != 0 and switch.exists() and switch.read_text(encoding="ascii").strip() == "1"
-
-
 def advice_for(words: str) -> str:
     """What an operator can do about a message of bubblewrap or the kernel."""
     if "disable-userns" in words or "Unknown option" in words:
         return _("This bubblewrap is too old: version 0.8 or newer is needed (Debian 12, Ubuntu 24.04, Fedora 38).")
-    if "uid map" in words or "RTM_NEWADDR" in words or _apparmor_restricts():
-        return _(
-            "AppArmor stops unprivileged user namespaces here (Ubuntu 23.10 and later): run the worker as root, or set "
-            "the sysctl kernel.apparmor_restrict_unprivileged_userns=0."
-        )
-    if "namespace" in words.lower() or "Operation not permitted" in words or "No space left" in words:
-        return _(
-            "User namespaces are off or used up: set the sysctl user.max_user_namespaces above 0 (and "
-            "kernel.unprivileged_userns_clone=1 on older Debian); in a container allow unshare and mount."
-        )
-    if "Can't mount proc" in words:
-        return _("The container hides parts of /proc: run the worker on the machine itself or with an unmasked /proc.")
-    return _("See docs/sandbox.md for what this driver needs from the machine.")
+    return launching.advice_for(words)

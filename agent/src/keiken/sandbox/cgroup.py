@@ -124,6 +124,16 @@ class Group:
         for door in self._doors:
             os.write(door, b"0")
 
+    def limit(self, *, memory_mib: int, pids: int, cpus: float) -> bool:
+        """Change the limits; False where the kernel does not take them."""
+        return not self.folders or _limit(self, memory_mib=memory_mib, pids=pids, cpus=cpus)
+
+    def forget_peak(self) -> None:
+        """Count the peak of memory from now on, where the kernel can (v1; v2 from Linux 6.12)."""
+        folder = self.folders.get("memory", "")
+        if not _put(folder + "/memory.max_usage_in_bytes", 0):
+            _put(folder + "/memory.peak", 0)
+
     def oom_kills(self) -> int:
         """How often the kernel has killed something in here for want of memory."""
         folder = self.folders.get("memory", "")

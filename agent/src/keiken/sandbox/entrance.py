@@ -44,6 +44,11 @@ class Namespaces:
         self.owner = linux.owning_user_namespace(self.fds["mnt"])
         self.in_owner = False
 
+    def replace_user(self, fd: int) -> None:
+        """Let commands end in this user namespace instead."""
+        os.close(self.fds["user"])
+        self.fds["user"] = fd
+
     def enter_owner(self) -> None:
         """Enter the user namespace that owns the others; it gives all rights over them and none outside."""
         linux.setns(self.owner, linux.CLONE_NEWUSER)

@@ -11,8 +11,6 @@ owner closes the control socket or dies. Light imports only: its start is part o
 from __future__ import annotations
 
 import contextlib
-import fcntl
-import json
 import os
 import selectors
 import signal
@@ -21,7 +19,7 @@ import sys
 import time
 
 from keiken.sandbox import cgroup, entrance, linux, mounts, slots, wire
-from keiken.sandbox.bwrap_arguments import arguments, limits_of
+from keiken.sandbox.bwrap_arguments import limits_of
 from keiken.sandbox.inside import build_ruleset, connect_inside, open_port_tables
 from keiken.sandbox.keeper import Keeper, Trouble
 
@@ -29,18 +27,25 @@ TYPE_CHECKING = False  # importing typing costs a third of this process's start
 if TYPE_CHECKING:
     from typing import Any, NoReturn
 
-_OVERHEAD_PIDS = 3  # bubblewrap outside, its reaper inside, the sleeper
-_READY_SECONDS = 10
-
 
 class Launcher(Keeper):
-    """State of the one sandbox this process owns."""
+    """State of the one sandbox this process owns; subclasses start its first process by their runtime."""
+
+    overhead_pids = 0
+    """Processes in the control group that are the runtime's and not the job's."""
 
     def __init__(self, control: socket.socket, plan: dict[str, Any], seccomp: bytes) -> None:
         super().__init__(control, plan)
         self.seccomp = seccomp
-        self.bubblewrap = self.first = -1
+        self.watched = self.first = -1  # our child whose end is the sandbox's, and the first process inside
         self.ruleset = self.sleeper = -1
+
+    def start_first(self) -> None:
+        """Start a sleeper in new namespaces that ends when we do: set ``first``, ``watched`` and ``sleeper``."""
+        raise AssertionError("a launcher says how")
+
+    def finish_namespaces(self) -> None:
+        """What is still to be done in the namespaces before anything is born in them."""
 
     # Setting up
 
@@ -49,26 +54,33 @@ class Launcher(Keeper):
         slots.reap(plan["slots"])
         self.slot = slots.take(plan["slots"])
         self.limits = limits_of(plan["limits"])
-        limits = plan["limits"]
-        self.group = cgroup.create(
-            self.slot.name, memory_mib=limits["memory_mib"], pids=limits["pids"] + _OVERHEAD_PIDS, cpus=limits["cpus"]
-        )
+        self.group = cgroup.create(self.slot.name, **self.group_limits())
         self._mount()
         linux.prctl(linux.PR_SET_DUMPABLE, 0)
-        self._start_bubblewrap()
+        self.start_first()
         self.namespaces = entrance.Namespaces(self.first)
         if not self.slot.is_other_user:
             self.namespaces.enter_owner()
+        self.finish_namespaces()
         linux.setns(self.namespaces.fds["pid"], linux.CLONE_NEWPID)
-        tables = self._ask_a_child(open_port_tables)
+        tables = self.ask_a_child(open_port_tables)
         if plan["commands"] is not None:
-            self.ruleset = next(iter(self._ask_a_child(build_ruleset, plan["commands"])), -1)
+            self.ruleset = next(iter(self.ask_a_child(build_ruleset, plan["commands"])), -1)
         point = plan["point"]
         folders = [os.open(f"{point}/{name}", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC) for name in ("job", "work")]
         facts = {"ready": True, "uid": self.slot.uid, "gid": self.slot.gid, "limits_enforced": self.group.enforced}
         wire.send(self.control, facts, [*folders, *tables])
         for fd in [*folders, *tables]:
             os.close(fd)
+
+    def group_limits(self) -> dict[str, Any]:
+        """What the control group is limited to while commands run."""
+        limits = self.plan["limits"]
+        return {
+            "memory_mib": limits["memory_mib"],
+            "pids": limits["pids"] + self.overhead_pids,
+            "cpus": limits["cpus"],
+        }
 
     def _mount(self) -> None:
         plan, limits = self.plan, self.plan["limits"]
@@ -86,62 +98,7 @@ class Launcher(Keeper):
             work_inodes=limits["work_inodes"],
         )
 
-    def _start_bubblewrap(self) -> None:
-        """Start it with a sleeper inside that answers when all is set up and ends when we do."""
-        to_sleeper, from_us = os.pipe()
-        to_us, from_sleeper = os.pipe()
-        info_reader, info = os.pipe()
-        options = wire.sealed(
-            b"\0".join(os.fsencode(word) for word in arguments(self.plan, info=10, seccomp=11)) + b"\0"
-        )
-        program = wire.sealed(self.seccomp)
-        inherited = {0: to_us, 1: from_us, 10: info, 11: program, 12: options}
-        self.bubblewrap = os.fork()
-        if self.bubblewrap == 0:
-            self._become_bubblewrap(inherited)
-        for fd in (to_us, from_us, info, program, options):
-            os.close(fd)
-        self.sleeper = from_sleeper
-        self.first = self._first_process(info_reader)
-        os.write(from_sleeper, b"\n")
-        if not _becomes_readable(to_sleeper, _READY_SECONDS) or os.read(to_sleeper, 1) != b"\n":
-            raise Trouble("bubblewrap_failed", "bubblewrap did not get its first process going")
-        os.close(to_sleeper)
-
-    def _become_bubblewrap(self, inherited: dict[int, int]) -> None:
-        try:
-            self.group.enter()
-            entrance.become(self.slot)
-            linux.prctl(linux.PR_SET_PDEATHSIG, signal.SIGKILL)
-            high = {target: os.dup(fd) if fd < 20 else fd for target, fd in inherited.items()}
-            high = {target: _moved_up(fd) for target, fd in high.items()}
-            linux.close_on_execute(3)
-            for target, fd in high.items():
-                os.dup2(fd, target, inheritable=True)
-            os.chdir("/")
-            signal.signal(signal.SIGPIPE, signal.SIG_DFL)
-            os.execve(self.plan["bwrap"], ["bwrap", "--args", "12", "--", "/bin/cat"], {})
-        except OSError as trouble:
-            os.write(2, f"{trouble}\n".encode())
-        finally:
-            os._exit(126)
-
-    def _first_process(self, info_reader: int) -> int:
-        """The pid of the sandbox's first process as bubblewrap tells it."""
-        told = b""
-        while not told.rstrip().endswith(b"}"):
-            if not _becomes_readable(info_reader, _READY_SECONDS):
-                break
-            chunk = os.read(info_reader, 4096)
-            if not chunk:
-                break
-            told += chunk
-        os.close(info_reader)
-        if not told.strip():
-            raise Trouble("bubblewrap_failed", "bubblewrap ended before the sandbox was set up")
-        return int(json.loads(told)["child-pid"])
-
-    def _ask_a_child(self, work: Any, *arguments: Any) -> list[int]:
+    def ask_a_child(self, work: Any, *arguments: Any, joined: bool = True) -> list[int]:
         """Let a child inside the namespaces open something, and take over its descriptors."""
         ours, theirs = wire.pair()
         pid = os.fork()
@@ -149,7 +106,8 @@ class Launcher(Keeper):
             code = 1
             try:
                 entrance.become(self.slot)
-                self.namespaces.join()
+                if joined:
+                    self.namespaces.join()
                 message, fds = work(*arguments)
                 wire.send(theirs, message, fds)
                 code = 0
@@ -163,7 +121,7 @@ class Launcher(Keeper):
         ours.close()
         os.waitpid(pid, 0)
         if answer is None:
-            raise Trouble("bubblewrap_failed", f"{work.__name__} did not work inside the sandbox")
+            raise Trouble("sandbox_failed", f"{work.__name__} did not work inside the sandbox")
         return answer[1]
 
     # Serving
@@ -206,8 +164,8 @@ class Launcher(Keeper):
                 os._exit(0)
 
     def ended(self, pid: int) -> None:
-        if pid == self.bubblewrap:
-            self.bubblewrap = -1
+        if pid == self.watched:
+            self.watched = -1
             self.tell({"gone": True})
 
     def is_dying(self) -> bool:
@@ -224,8 +182,8 @@ class Launcher(Keeper):
 
     def end(self) -> None:
         """Kill everything inside, wait for it, remove the group. The last message says what it used."""
-        for pid in (self.first, self.bubblewrap):
-            if pid > 0 and self.bubblewrap > 0:
+        for pid in (self.first, self.watched):
+            if pid > 0 and self.watched > 0:
                 with contextlib.suppress(OSError):
                     os.kill(pid, signal.SIGKILL)
         with contextlib.suppress(OSError):
@@ -242,14 +200,21 @@ class Launcher(Keeper):
         self.tell({"ended": True, "peak_memory_bytes": peak, "group_removed": removed})
 
 
-def _becomes_readable(fd: int, seconds: float) -> bool:
+def becomes_readable(fd: int, seconds: float) -> bool:
     with selectors.DefaultSelector() as selector:
         selector.register(fd, selectors.EVENT_READ)
         return bool(selector.select(seconds))
 
 
-def _moved_up(fd: int) -> int:
-    return fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 30)
+def _kind(driver: str) -> type[Launcher]:
+    """Only the module of the driver in use is loaded."""
+    if driver == "oci":
+        from keiken.sandbox.oci_launcher import OciLauncher
+
+        return OciLauncher
+    from keiken.sandbox.bwrap_launcher import BubblewrapLauncher
+
+    return BubblewrapLauncher
 
 
 def main(control_fd: int) -> None:
@@ -260,7 +225,7 @@ def main(control_fd: int) -> None:
     if received is None:
         return
     plan, (seccomp, *_rest) = received
-    launcher = Launcher(control, plan, wire.unsealed(seccomp))
+    launcher = _kind(plan["driver"])(control, plan, wire.unsealed(seccomp))
     sys.path.clear()  # from here on nothing may be imported: a child of ours sees the sandbox's files
     try:
         launcher.set_up()

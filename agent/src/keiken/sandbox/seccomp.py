@@ -11,7 +11,10 @@ import errno
 import hashlib
 import socket
 import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 from keiken.errors import SandboxUnavailable
 from keiken.i18n import _
@@ -85,32 +88,81 @@ def digest() -> str:
     return "sha256:" + hashlib.sha256(program()).hexdigest()
 
 
+def profile() -> dict[str, Any]:
+    """The same rules as the ``linux.seccomp`` object of the OCI runtime specification 1.0.2."""
+    calls = []
+    for rule in rules():
+        arguments = [
+            {"index": argument.index, "op": "SCMP_CMP_EQ", "value": argument.value}
+            if argument.mask is None
+            else {
+                "index": argument.index,
+                "op": "SCMP_CMP_MASKED_EQ",
+                "value": argument.mask,
+                "valueTwo": argument.value,
+            }
+            for argument in rule.arguments
+        ]
+        answer = {"action": "SCMP_ACT_ERRNO", "errnoRet": rule.errno} if rule.errno else {"action": "SCMP_ACT_ALLOW"}
+        calls.append({"names": list(rule.calls), **answer, **({"args": arguments} if arguments else {})})
+    return {"defaultAction": "SCMP_ACT_ERRNO", "defaultErrnoRet": errno.ENOSYS, "syscalls": calls}
+
+
+@dataclass(frozen=True, slots=True)
+class Argument:
+    """Argument ``index`` equals ``value``, after ``mask`` when there is one."""
+
+    index: int
+    value: int
+    mask: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What is answered to these calls with these arguments: ``errno``, or the call itself where that is 0."""
+
+    errno: int
+    calls: tuple[str, ...]
+    arguments: tuple[Argument, ...] = ()
+
+
+def rules() -> Iterator[Rule]:
+    """The policy; what no rule matches does not exist (ENOSYS), and other calling conventions end the process."""
+    yield Rule(0, tuple(ALLOWED))
+    yield Rule(errno.EPERM, tuple(REFUSED))
+    # clone3 stays unknown (ENOSYS): its flags are behind a pointer, where no filter can see them; libraries fall back.
+    yield Rule(0, ("clone",), (Argument(0, 0, mask=_NAMESPACE_FLAGS),))
+    for family in range(_FAMILIES_KNOWN):
+        if family in _FAMILIES:
+            yield Rule(0, ("socket",), (Argument(0, family),))
+        elif family != _NETLINK:
+            yield Rule(errno.EAFNOSUPPORT, ("socket",), (Argument(0, family),))
+    yield Rule(0, ("socket",), (Argument(0, _NETLINK), Argument(2, _NETLINK_ROUTE)))
+    for persona in _HARMLESS_PERSONALITIES:
+        yield Rule(0, ("personality",), (Argument(0, persona),))
+    yield from _terminal_calls_but_typing()
+    for position, call in ((1, "mknod"), (2, "mknodat")):
+        yield Rule(0, (call,), (Argument(position, _S_IFIFO, mask=_S_IFMT),))  # no devices
+
+
 @cache
 def _compiled() -> bytes:
     import pyseccomp as libseccomp
 
-    rules = libseccomp.SyscallFilter(libseccomp.ERRNO(errno.ENOSYS))
-    rules.set_attr(libseccomp.Attr.ACT_BADARCH, libseccomp.KILL_PROCESS)
-    allow, refuse = libseccomp.ALLOW, libseccomp.ERRNO(errno.EPERM)
-    for action, names in ((allow, ALLOWED), (refuse, REFUSED)):
-        for name in names:
-            _add(rules, action, name)
-    argument = libseccomp.Arg
-    # clone3 stays unknown (ENOSYS): its flags are behind a pointer, where no filter can see them; libraries fall back.
-    _add(rules, allow, "clone", argument(0, libseccomp.MASKED_EQ, _NAMESPACE_FLAGS, 0))
-    for family in range(_FAMILIES_KNOWN):
-        if family in _FAMILIES:
-            _add(rules, allow, "socket", argument(0, libseccomp.EQ, family))
-        elif family != _NETLINK:
-            _add(rules, libseccomp.ERRNO(errno.EAFNOSUPPORT), "socket", argument(0, libseccomp.EQ, family))
-    _add(rules, allow, "socket", argument(0, libseccomp.EQ, _NETLINK), argument(2, libseccomp.EQ, _NETLINK_ROUTE))
-    for persona in _HARMLESS_PERSONALITIES:
-        _add(rules, allow, "personality", argument(0, libseccomp.EQ, persona))
-    _allow_terminal_calls_but_typing(rules)
-    for position, call in ((1, "mknod"), (2, "mknodat")):
-        _add(rules, allow, call, argument(position, libseccomp.MASKED_EQ, _S_IFMT, _S_IFIFO))  # no devices
+    made = libseccomp.SyscallFilter(libseccomp.ERRNO(errno.ENOSYS))
+    made.set_attr(libseccomp.Attr.ACT_BADARCH, libseccomp.KILL_PROCESS)
+    for rule in rules():
+        action = libseccomp.ERRNO(rule.errno) if rule.errno else libseccomp.ALLOW
+        arguments = [
+            libseccomp.Arg(argument.index, libseccomp.EQ, argument.value)
+            if argument.mask is None
+            else libseccomp.Arg(argument.index, libseccomp.MASKED_EQ, argument.mask, argument.value)
+            for argument in rule.arguments
+        ]
+        for name in rule.calls:
+            _add(made, action, name, *arguments)
     with tempfile.TemporaryFile() as file:
-        rules.export_bpf(file)
+        made.export_bpf(file)
         file.seek(0)
         return file.read()
 
@@ -127,20 +179,16 @@ def _add(rules: object, action: int, name: str, *arguments: object) -> None:
         rules.add_rule(action, name, *arguments)  # type: ignore[attr-defined]  # pyseccomp has no types
 
 
-def _allow_terminal_calls_but_typing(rules: object) -> None:
+def _terminal_calls_but_typing() -> Iterator[Rule]:
     """``ioctl`` for all but TIOCSTI and TIOCLINUX, which put keystrokes into a shared terminal.
 
     The kernel reads only the lower 32 bits of the request, so a plain "not equal" over 64 bits could be walked around
     (CVE-2019-10063). Instead a request is allowed when one of its bits 4 to 31 differs from the refused ones, or when
     those agree and the last four bits are harmless.
     """
-    import pyseccomp as libseccomp
-
-    def allow(mask: int, value: int) -> None:
-        _add(rules, libseccomp.ALLOW, "ioctl", libseccomp.Arg(1, libseccomp.MASKED_EQ, mask, value))
 
     for bit in range(4, 32):
-        allow(1 << bit, ~_TIOCSTI & 1 << bit)
+        yield Rule(0, ("ioctl",), (Argument(1, ~_TIOCSTI & 1 << bit, mask=1 << bit),))
     for request in range(_TIOCSTI & ~0xF, (_TIOCSTI & ~0xF) + 16):
         if request not in (_TIOCSTI, _TIOCLINUX):
-            allow(0xFFFF_FFFF, request)
+            yield Rule(0, ("ioctl",), (Argument(1, request, mask=0xFFFF_FFFF),))

@@ -11,7 +11,7 @@ import tempfile
 import threading
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from keiken.errors import KeikenError
 from keiken.i18n import _
@@ -19,19 +19,38 @@ from keiken.sandbox import landlock, probes
 from keiken.sandbox.protocol import Capability, Limits
 
 if TYPE_CHECKING:
-    from keiken.sandbox.bubblewrap import BubblewrapDriver
-    from keiken.sandbox.session import BubblewrapSandbox
+    from collections.abc import Sequence
+
+    from keiken.sandbox.protocol import Environment, Isolation
+    from keiken.sandbox.session import NamespaceSandbox
+
+    class LocalDriver(Protocol):
+        """A driver whose sandboxes are of this machine's own namespaces."""
+
+        name: str
+        isolation: Isolation
+
+        def open(
+            self,
+            *,
+            environment: Environment,
+            package: Path,
+            commands: Sequence[str],
+            network: Sequence[str],
+            limits: Limits,
+        ) -> NamespaceSandbox: ...
+
 
 CONTAINED = "contained"
 _GOOD_SECONDS, _BAD_SECONDS = 600.0, 20.0
 _LIMITS = Limits(wall_seconds=30, memory_mib=128, pids=16, work_mib=1, work_inodes=100)
 _lock = threading.Lock()
-_known: dict[tuple[int, str], tuple[float, Capability]] = {}
+_known: dict[tuple[int, str, str, str], tuple[float, Capability]] = {}
 
 
-def capability(driver: BubblewrapDriver) -> Capability:
+def capability(driver: LocalDriver) -> Capability:
     """What the driver can enforce here; tried anew after ten minutes, after twenty seconds when it failed."""
-    key = (os.getpid(), os.environ.get("KEIKEN_BWRAP", ""))
+    key = (os.getpid(), driver.name, os.environ.get("KEIKEN_BWRAP", ""), os.environ.get("KEIKEN_OCI_RUNTIME", ""))
     with _lock:
         until, found = _known.get(key, (0.0, None))
         if found is None or time.monotonic() >= until:
@@ -46,7 +65,7 @@ def forget() -> None:
         _known.clear()
 
 
-def _tried(driver: BubblewrapDriver) -> Capability:
+def _tried(driver: LocalDriver) -> Capability:
     from keiken.sandbox import environments
 
     try:
@@ -59,20 +78,20 @@ def _tried(driver: BubblewrapDriver) -> Capability:
                 results = _results(sandbox)
                 enforced = sandbox.limits_enforced
     except KeikenError as trouble:
-        return _unusable(driver.name, trouble.message, trouble.advice)
+        return _unusable(driver, trouble.message, trouble.advice)
     except OSError as trouble:
-        return _unusable(driver.name, str(trouble), _("See docs/sandbox.md for what this driver needs."))
+        return _unusable(driver, str(trouble), _("See docs/sandbox.md for what this driver needs."))
     missed = [f"{name}: {result}" for name, result in results.items() if result != CONTAINED]
     if missed:
         problem = _("The self-test was not contained ({missed}).").format(missed=", ".join(missed[:5]))
         advice = _(
-            "Nothing is run here. See docs/sandbox.md; it names what each probe needs from the kernel and bubblewrap."
+            "Nothing is run here. See docs/sandbox.md; it names what each probe needs from the kernel and the driver."
         )
-        return _unusable(driver.name, problem, advice, results)
+        return _unusable(driver, problem, advice, results)
     return Capability(
         driver=driver.name,
         working=True,
-        isolation="namespace",
+        isolation=driver.isolation,
         limits_enforced=enforced,
         problem=""
         if enforced
@@ -82,11 +101,11 @@ def _tried(driver: BubblewrapDriver) -> Capability:
     )
 
 
-def _unusable(name: str, problem: str, advice: str, results: dict[str, str] | None = None) -> Capability:
+def _unusable(driver: LocalDriver, problem: str, advice: str, results: dict[str, str] | None = None) -> Capability:
     return Capability(
-        driver=name,
+        driver=driver.name,
         working=False,
-        isolation="namespace",
+        isolation=driver.isolation,
         limits_enforced=False,
         problem=problem,
         advice=advice,
@@ -94,7 +113,7 @@ def _unusable(name: str, problem: str, advice: str, results: dict[str, str] | No
     )
 
 
-def _results(sandbox: BubblewrapSandbox) -> dict[str, str]:
+def _results(sandbox: NamespaceSandbox) -> dict[str, str]:
     """Every probe, judged by its exit status as seen from outside, and by what we can see ourselves."""
     results = {}
     with socket.create_server(("127.0.0.1", 0)) as listener:
@@ -115,7 +134,7 @@ def _results(sandbox: BubblewrapSandbox) -> dict[str, str]:
     return results
 
 
-def _control(sandbox: BubblewrapSandbox) -> str:
+def _control(sandbox: NamespaceSandbox) -> str:
     """Something that must work: else "everything was refused" would prove nothing."""
     argv = ["perl", "-e", "open(my $f,'>','/job/work/control') or exit 1; print $f 'ok'; close $f; exit 9"]
     ended = sandbox.run(argv, env={}, stdin=b"", timeout_seconds=5)

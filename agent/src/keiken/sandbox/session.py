@@ -266,10 +266,9 @@ class KeptSandbox:
         self.close()
 
 
-class BubblewrapSandbox(KeptSandbox):
+class NamespaceSandbox(KeptSandbox):
     """A sandbox with a network of its own, which is reached through the launcher."""
 
-    driver = "bubblewrap"
     isolation: Isolation = "namespace"
 
     def connect(self, host: str, port: int, timeout_seconds: float) -> socket.socket:
@@ -293,6 +292,12 @@ class BubblewrapSandbox(KeptSandbox):
     def listening_ports(self) -> frozenset[int]:
         """The TCP ports on which something inside listens."""
         return frozenset(port for fd in self._port_tables for port in ports.listening(_whole(fd)))
+
+
+class BubblewrapSandbox(NamespaceSandbox):
+    """A sandbox that bubblewrap made."""
+
+    driver = "bubblewrap"
 
 
 def _result(ended: dict[str, Any], collector: Collector, seconds: float) -> RunResult:
