@@ -9,7 +9,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
+
+from keiken.errors import UsageError
+from keiken.sandbox.policy import Policy, policy_of
 
 PROJECT = Path(__file__).resolve().parent.parent
 
@@ -65,6 +68,16 @@ class Configuration(BaseModel):
         alias="KEIKEN_ENVIRONMENTS",
         description="Environments this worker proves experiences in, separated by commas.",
     )
+    sandbox_drivers: str = Field(
+        "bubblewrap,oci",
+        alias="KEIKEN_SANDBOX_DRIVERS",
+        description="Sandbox drivers this worker may use, the preferred one first, separated by commas.",
+    )
+    min_isolation: str = Field(
+        "namespace",
+        alias="KEIKEN_MIN_ISOLATION",
+        description="namespace, usermode-kernel or virtual-machine: nothing is proven in a sandbox that is weaker.",
+    )
     reverify_days: int = Field(
         30,
         ge=1,
@@ -95,6 +108,19 @@ class Configuration(BaseModel):
         alias="KEIKEN_EMAIL_URL",
         description="smtp://user:password@host:port; empty means mails are written below the data folder.",
     )
+
+    @field_validator("sandbox_drivers", "min_isolation")
+    @classmethod
+    def _is_known(cls, value: str, info: ValidationInfo) -> str:
+        try:
+            policy_of(*((value, "") if info.field_name == "sandbox_drivers" else ("", value)))
+        except UsageError as error:
+            raise ValueError(f"{error.message} {error.advice}") from None
+        return value
+
+    @property
+    def sandbox_policy(self) -> Policy:
+        return policy_of(self.sandbox_drivers, self.min_isolation)
 
     @property
     def site_url(self) -> str:

@@ -46,6 +46,7 @@ say "installing the locked requirements"
 
 missing=()
 command -v bwrap >/dev/null || missing+=(bubblewrap)
+command -v runc >/dev/null || [ -x /usr/sbin/runc ] || missing+=(runc)
 command -v mmdebstrap >/dev/null || missing+=(mmdebstrap)
 command -v xgettext >/dev/null || missing+=(gettext)
 if [ ${#missing[@]} -gt 0 ]; then
@@ -53,7 +54,7 @@ if [ ${#missing[@]} -gt 0 ]; then
         install_packages "${missing[@]}" || say "could not install ${missing[*]}"
     else
         say "please install: sudo apt-get install ${missing[*]}"
-        say "(bubblewrap is the sandbox; gettext only serves make check; without mmdebstrap experiences are proven in 'local', this machine's own /usr)"
+        say "(bubblewrap is the sandbox, runc the second one; gettext only serves make check; without mmdebstrap experiences are proven in 'local', this machine's own /usr)"
     fi
 fi
 say "ready"

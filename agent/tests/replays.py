@@ -7,12 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from sandboxes import debian
+from sandboxes import debian, driver
 
 from keiken.package import Package, Skill
 from keiken.package.manifest import Manifest
 from keiken.replay import Replay, Report, ScenarioVerdict, prove, replay
-from keiken.sandbox.bubblewrap import BubblewrapDriver
 from keiken.sandbox.protocol import Limits, Sandbox
 
 NAME = "sample-experience"
@@ -51,7 +50,7 @@ def opener(made: Package, *, opened: list[Sandbox] | None = None, **limits: Any)
     """A factory of real sandboxes over the package; what it opened is put into ``opened``."""
 
     def open_sandbox() -> Sandbox:
-        sandbox = BubblewrapDriver().open(
+        sandbox = driver().open(
             environment=debian(),
             package=made.folder,
             commands=made.manifest.permissions.commands,
@@ -72,4 +71,4 @@ def replayed(made: Package, *, limits: Mapping[str, Any] | None = None, **reques
 
 
 def proven(made: Package, index: int = 0, **options: Any) -> ScenarioVerdict:
-    return prove(made, made.manifest.scenarios[index], driver=BubblewrapDriver(), environment=debian(), **options)
+    return prove(made, made.manifest.scenarios[index], driver=driver(), environment=debian(), **options)

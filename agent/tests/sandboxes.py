@@ -11,11 +11,29 @@ from typing import Any
 
 from keiken.sandbox import environments
 from keiken.sandbox.bubblewrap import BubblewrapDriver
+from keiken.sandbox.oci import OciDriver
 from keiken.sandbox.protocol import Environment, Limits, RunResult
-from keiken.sandbox.session import BubblewrapSandbox
+from keiken.sandbox.session import NamespaceSandbox
 
 EVERYDAY = ("cat", "chmod", "dd", "echo", "env", "head", "id", "ln", "ls", "mkdir", "mkfifo", "mv", "perl", "python3",
             "rm", "setsid", "sh", "sleep", "true", "yes")  # fmt: skip
+
+_KINDS: dict[str, type[BubblewrapDriver] | type[OciDriver]] = {"bubblewrap": BubblewrapDriver, "oci": OciDriver}
+_used = ["bubblewrap"]
+
+
+@contextlib.contextmanager
+def using(name: str) -> Iterator[None]:
+    """Sandboxes opened meanwhile are this driver's."""
+    _used.append(name)
+    try:
+        yield
+    finally:
+        _used.pop()
+
+
+def driver() -> BubblewrapDriver | OciDriver:
+    return _KINDS[_used[-1]]()
 
 
 @functools.cache
@@ -31,9 +49,9 @@ def opened(
     network: Sequence[str] = (),
     environment: Environment | None = None,
     **limits: Any,
-) -> Iterator[BubblewrapSandbox]:
+) -> Iterator[NamespaceSandbox]:
     """A live sandbox over the package folder, closed at the end."""
-    sandbox = BubblewrapDriver().open(
+    sandbox = driver().open(
         environment=environment or debian(),
         package=package,
         commands=commands,
@@ -46,11 +64,11 @@ def opened(
         sandbox.close()
 
 
-def shell(sandbox: BubblewrapSandbox, script: str, *, seconds: float = 10, **env: str) -> RunResult:
+def shell(sandbox: NamespaceSandbox, script: str, *, seconds: float = 10, **env: str) -> RunResult:
     return sandbox.run(["sh", "-c", script], env=env, stdin=b"", timeout_seconds=seconds)
 
 
-def perl(sandbox: BubblewrapSandbox, script: str, *arguments: str) -> RunResult:
+def perl(sandbox: NamespaceSandbox, script: str, *arguments: str) -> RunResult:
     return sandbox.run(["perl", "-e", script, *arguments], env={}, stdin=b"", timeout_seconds=10)
 
 

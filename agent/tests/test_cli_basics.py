@@ -203,16 +203,21 @@ def test_a_bad_file_of_facts_is_refused(folders: Path) -> None:
 def test_the_sandbox_is_tested_or_explained() -> None:
     ran = keiken_json("sandbox")
     assert (ran.exit_code, ran.document["working"]) == (0, True)
-    (driver,) = ran.document["drivers"]
-    assert set(driver["self_test"].values()) == {"contained"}
+    assert [driver["driver"] for driver in ran.document["drivers"]] == ["bubblewrap", "oci"]
+    for driver in ran.document["drivers"]:
+        assert driver["working"], driver["problem"]
+        assert (driver["isolation"], set(driver["self_test"].values())) == ("namespace", {"contained"})
 
 
 def test_without_a_sandbox_it_says_what_to_install() -> None:
-    running = process("sandbox", "--json", environ={"KEIKEN_BWRAP": "/nonexistent/bwrap"})
+    running = process(
+        "sandbox", "--json", environ={"KEIKEN_BWRAP": "/nonexistent/bwrap", "KEIKEN_OCI_RUNTIME": "/nonexistent"}
+    )
     shown, _said = running.communicate(timeout=60)
     document = json.loads(shown)
     assert (running.returncode, document["working"]) == (3, False)
     assert "apt-get install bubblewrap" in document["drivers"][0]["advice"]
+    assert "apt-get install runc" in document["drivers"][1]["advice"]
 
 
 def test_environments_are_listed_and_unknown_ones_refused() -> None:

@@ -44,6 +44,17 @@ def test_a_started_package_is_proven_as_it_is(folders: Path) -> None:
     assert all(row["report"] is None for row in ran.document["scenarios"])
 
 
+def test_it_is_proven_and_replayed_by_the_driver_that_is_named(folders: Path) -> None:
+    keiken_json("init", folders / "greet-people")
+    proven = keiken_json("check", folders / "greet-people", "--environment", "local", "--driver", "oci")
+    assert proven.exit_code == 0, proven.document
+    assert {row["driver"] for row in proven.document["scenarios"] if row["verdict"] == "passed"} == {"oci"}
+    unknown = keiken_json("check", folders / "greet-people", "--driver", "nothing")
+    assert (unknown.exit_code, unknown.code) == (1, "unknown_driver")
+    both = keiken_json("replay", folders / "greet-people", "--on", "host", "--driver", "oci", "--allow-unverified")
+    assert both.code == "driver_without_sandbox"
+
+
 def test_a_name_that_no_package_may_have_starts_nothing(folders: Path) -> None:
     ran = keiken_json("init", folders / "Not_A_Name")
     assert (ran.exit_code, ran.code) == (1, "name_invalid")
@@ -179,7 +190,8 @@ def test_without_a_sandbox_nothing_is_run(folders: Path) -> None:
     steps = [{"id": "touch", "run": ["touch", str(canary)], "expect": ["result.exit_code == 0"]}]
     package = write_package(folders / "p", steps=steps, permissions={"commands": ["touch"]})
     for arguments in (["check"], ["replay"]):
-        running = process(*arguments, package, "--json", environ={"KEIKEN_BWRAP": "/nonexistent/bwrap"})
+        missing = {"KEIKEN_BWRAP": "/nonexistent/bwrap", "KEIKEN_OCI_RUNTIME": "/nonexistent/runc"}
+        running = process(*arguments, package, "--json", environ=missing)
         document = json.loads(running.communicate(timeout=60)[0])
         assert running.returncode == 3
         assert "no_working_sandbox" in (document.get("code"), document.get("error", {}).get("code"))

@@ -15,6 +15,8 @@ from replays import opener, package, replayed
 from keiken.replay import Report
 from keiken.sandbox.protocol import Sandbox
 
+pytestmark = pytest.mark.usefixtures("each_driver")
+
 
 def test_a_lying_step_diverges_because_checks_look_from_outside(tmp_path: Path) -> None:
     made = package(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import platform
 import socket
@@ -12,12 +13,11 @@ import pytest
 from sandboxes import debian, opened, package_at, perl, shell
 
 from keiken.sandbox import drivers, probes, seccomp, selftest, working_driver
-from keiken.sandbox.bubblewrap import BubblewrapDriver
-from keiken.sandbox.session import BubblewrapSandbox
+from keiken.sandbox.session import NamespaceSandbox
 
 
 @pytest.fixture(scope="module")
-def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BubblewrapSandbox]:
+def sandbox(each_driver: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[NamespaceSandbox]:
     with opened(package_at(tmp_path_factory.mktemp("package") / "sample")) as live:
         yield live
 
@@ -26,7 +26,7 @@ PROBES = sorted(probes.programs(host_port=1, host_pid=1))
 
 
 @pytest.mark.parametrize("name", PROBES)
-def test_a_known_escape_is_refused(sandbox: BubblewrapSandbox, name: str) -> None:
+def test_a_known_escape_is_refused(sandbox: NamespaceSandbox, name: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         argv = probes.programs(host_port=listener.getsockname()[1], host_pid=os.getpid())[name]
         ended = sandbox.run(argv, env={}, stdin=b"", timeout_seconds=5)
@@ -52,17 +52,18 @@ def test_the_probe_would_notice_where_nothing_confines_it(name: str, monkeypatch
     assert ended.returncode != probes.REFUSED
 
 
-def test_the_driver_proves_itself_and_is_remembered() -> None:
+def test_the_driver_proves_itself_and_is_remembered(each_driver: str) -> None:
     selftest.forget()
-    capability = drivers()["bubblewrap"].probe()
+    capability = drivers()[each_driver].probe()
     assert (capability.working, capability.isolation) == (True, "namespace")
     assert len(capability.self_test) >= 20
     assert set(capability.self_test.values()) == {"contained"}
-    assert drivers()["bubblewrap"].probe() is capability
-    assert working_driver().name == "bubblewrap"
+    assert capability.driver == each_driver
+    assert drivers()[each_driver].probe() is capability
+    assert working_driver(each_driver).name == each_driver
 
 
-def test_one_miss_of_the_self_test_disables_the_driver(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_miss_of_the_self_test_disables_the_driver(each_driver: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A filter that lets everything pass is noticed, and then nothing is run."""
     import pyseccomp
 
@@ -76,7 +77,7 @@ def test_one_miss_of_the_self_test_disables_the_driver(monkeypatch: pytest.Monke
 
     monkeypatch.setattr(seccomp, "program", open_program)
     selftest.forget()
-    capability = BubblewrapDriver().probe()
+    capability = drivers()[each_driver].probe()
     selftest.forget()
     assert not capability.working
     assert capability.self_test["virtual_machine_socket"] == "got through"
@@ -89,7 +90,33 @@ def test_the_filter_is_the_same_every_time() -> None:
     assert len(seccomp.program()) % 8 == 0
 
 
-def test_socket_families_are_limited(sandbox: BubblewrapSandbox) -> None:
+def test_the_runtimes_own_profile_says_the_same_as_the_compiled_filter() -> None:
+    """runc compiles the profile for its first process; here the profile is compiled and compared, bit by bit."""
+    import tempfile
+
+    import pyseccomp
+
+    profile = seccomp.profile()
+    made = pyseccomp.SyscallFilter(pyseccomp.ERRNO(profile["defaultErrnoRet"]))
+    made.set_attr(pyseccomp.Attr.ACT_BADARCH, pyseccomp.KILL_PROCESS)
+    for group in profile["syscalls"]:
+        action = pyseccomp.ERRNO(group["errnoRet"]) if "errnoRet" in group else pyseccomp.ALLOW
+        arguments = [
+            pyseccomp.Arg(one["index"], getattr(pyseccomp, one["op"].removeprefix("SCMP_CMP_")), one["value"],
+                          *([one["valueTwo"]] if "valueTwo" in one else []))
+            for one in group.get("args", [])
+        ]  # fmt: skip
+        for name in group["names"]:
+            with contextlib.suppress(ValueError):  # a call of other processors
+                if pyseccomp.resolve_syscall(pyseccomp.system_arch(), name) >= 0:
+                    made.add_rule(action, name, *arguments)
+    with tempfile.TemporaryFile() as file:
+        made.export_bpf(file)
+        file.seek(0)
+        assert file.read() == seccomp.program()
+
+
+def test_socket_families_are_limited(sandbox: NamespaceSandbox) -> None:
     kinds = [(1, 1, 0), (2, 1, 0), (2, 2, 0), (10, 1, 0), (16, 3, 0), (16, 3, 9), (40, 1, 0), (17, 3, 0), (38, 5, 0)]
     kinds += [(31, 3, 0), (2, 3, 1)]
     script = (
@@ -101,16 +128,16 @@ def test_socket_families_are_limited(sandbox: BubblewrapSandbox) -> None:
                      "38 refused", "31 refused", "2 refused"]  # fmt: skip
 
 
-def test_the_machine_cannot_be_recognized_from_the_process_table(sandbox: BubblewrapSandbox) -> None:
+def test_the_machine_cannot_be_recognized_from_the_process_table(sandbox: NamespaceSandbox) -> None:
     seen = shell(sandbox, "cat /proc/1/environ /proc/1/cmdline /proc/*/environ /proc/cmdline 2>/dev/null").stdout
     assert str(Path.cwd()).encode() not in seen
     assert b"KEIKEN" not in seen
-    assert b"--args" in seen
+    assert seen.startswith(b"bwrap\0--args" if sandbox.driver == "bubblewrap" else b"/bin/cat\0")
     assert shell(sandbox, "cat /proc/self/cgroup").stdout.count(b"keiken") == 0
     assert shell(sandbox, "cat /proc/sys/kernel/hostname").stdout == b"sandbox\n"
 
 
-def test_another_process_cannot_be_looked_into_while_it_enters(sandbox: BubblewrapSandbox) -> None:
+def test_another_process_cannot_be_looked_into_while_it_enters(sandbox: NamespaceSandbox) -> None:
     """A child of the launcher is for a moment in the sandbox with the launcher's memory and files."""
     watch = (
         "my $end = time + 2; my $seen = 0; while (time < $end) { opendir(my $d,'/proc');"
@@ -129,13 +156,13 @@ def test_another_process_cannot_be_looked_into_while_it_enters(sandbox: Bubblewr
     assert sandbox.read("work/seen").content == b"0"
 
 
-def test_no_file_inside_gives_other_rights(sandbox: BubblewrapSandbox) -> None:
+def test_no_file_inside_gives_other_rights(sandbox: NamespaceSandbox) -> None:
     wanted = 'no_chdir => 1, wanted => sub { my @s = lstat; print "$_\\n" if @s && -f _ && ($s[2] & 06000) }'
     found = perl(sandbox, f"require File::Find; File::Find::find({{ {wanted} }}, '/usr', '/etc', '/var')")
     assert (found.exit_code, found.stdout) == (0, b"") or debian().name == "local"
 
 
-def test_times_and_names_of_the_machine_cannot_be_set(sandbox: BubblewrapSandbox) -> None:
+def test_times_and_names_of_the_machine_cannot_be_set(sandbox: NamespaceSandbox) -> None:
     script = (
         "import ctypes, time\nc=ctypes.CDLL(None,use_errno=True)\n"
         "for f,a in [('sethostname',(b'x',1)),('settimeofday',((ctypes.c_long*2)(0,0),None)),('swapoff',(b'/x',)),"
@@ -147,7 +174,7 @@ def test_times_and_names_of_the_machine_cannot_be_set(sandbox: BubblewrapSandbox
         "sethostname", "settimeofday", "swapoff", "chroot", "umount2", "reboot", "setns", "personality")]  # fmt: skip
 
 
-def test_the_32_bit_calling_convention_ends_the_process(sandbox: BubblewrapSandbox) -> None:
+def test_the_32_bit_calling_convention_ends_the_process(sandbox: NamespaceSandbox) -> None:
     """By it, calls have other numbers, which a filter for the native ones would misread."""
     if platform.machine() != "x86_64":
         return
@@ -163,7 +190,7 @@ def test_the_32_bit_calling_convention_ends_the_process(sandbox: BubblewrapSandb
     assert (ended.reason, ended.exit_code, ended.stdout) == ("signaled", 128 + 31, b"")  # SIGSYS
 
 
-def test_a_command_inherits_nothing_but_its_three_streams(sandbox: BubblewrapSandbox) -> None:
+def test_a_command_inherits_nothing_but_its_three_streams(sandbox: NamespaceSandbox) -> None:
     script = (
         "for my $p ($$, grep { /^[0-9]+$/ } map { s{.*/}{}r } glob('/proc/[0-9]*')) { for (glob(\"/proc/$p/fd/*\")) {"
         " my $to = readlink($_) // next;"
@@ -179,7 +206,7 @@ def test_a_command_inherits_nothing_but_its_three_streams(sandbox: BubblewrapSan
     assert [int(value, 16) & ~own for value in ignored.stdout.split()] == [0, 0]
 
 
-def test_opening_and_closing_leaves_no_descriptor_and_no_child_behind(tmp_path: Path) -> None:
+def test_opening_and_closing_leaves_no_descriptor_and_no_child_behind(each_driver: str, tmp_path: Path) -> None:
     package = package_at(tmp_path / "sample")
     with opened(package) as first:
         shell(first, "true")

@@ -16,7 +16,9 @@ from keiken.errors import Failed
 from keiken.sandbox import patterns
 from keiken.sandbox.jobfolder import READ_LIMIT_BYTES
 from keiken.sandbox.protocol import FileState
-from keiken.sandbox.session import BubblewrapSandbox
+from keiken.sandbox.session import NamespaceSandbox
+
+pytestmark = pytest.mark.usefixtures("each_driver")
 
 ABSENT = FileState(exists=False)
 
@@ -27,12 +29,12 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def sandbox(package: Path) -> Iterator[BubblewrapSandbox]:
+def sandbox(package: Path) -> Iterator[NamespaceSandbox]:
     with opened(package) as live:
         yield live
 
 
-def test_files_read_back_with_content_size_and_mode(sandbox: BubblewrapSandbox) -> None:
+def test_files_read_back_with_content_size_and_mode(sandbox: NamespaceSandbox) -> None:
     shell(sandbox, "mkdir -p work/a/b; printf key > work/a/b/k.pem; chmod 600 work/a/b/k.pem; : > work/empty")
     assert sandbox.read("work/a/b/k.pem") == FileState(exists=True, kind="file", size=3, mode="0600", content=b"key")
     assert sandbox.read("work/empty") == FileState(exists=True, kind="file", size=0, mode="0644", content=b"")
@@ -48,11 +50,11 @@ def test_files_read_back_with_content_size_and_mode(sandbox: BubblewrapSandbox) 
     ["", "/", "..", "../etc/passwd", "work/../../etc/passwd", "/etc/passwd", "work//x", "work/./x", "work/\0",
      "a" * 9000, "assets/../work/x", "work/" + "d/" * 3000 + "x", "\udcff", "~/.ssh/id_rsa", "proc/self/environ"],
 )  # fmt: skip
-def test_a_path_that_leads_elsewhere_reads_as_absent(sandbox: BubblewrapSandbox, path: str) -> None:
+def test_a_path_that_leads_elsewhere_reads_as_absent(sandbox: NamespaceSandbox, path: str) -> None:
     assert sandbox.read(path) == ABSENT
 
 
-def test_links_are_seen_and_never_followed(sandbox: BubblewrapSandbox) -> None:
+def test_links_are_seen_and_never_followed(sandbox: NamespaceSandbox) -> None:
     shell(sandbox, "ln -s /etc/shadow work/file; ln -s / work/folder; ln -s work work/self; ln -s missing work/dead")
     shell(sandbox, "ln -s ../assets/list.csv work/inside; ln -s /proc/self/environ work/magic; ln work/real work/hard")
     for name in ("file", "folder", "self", "dead", "inside", "magic"):
@@ -62,7 +64,7 @@ def test_links_are_seen_and_never_followed(sandbox: BubblewrapSandbox) -> None:
     assert sandbox.paths("work/**") == []
 
 
-def test_a_fifo_or_socket_blocks_nobody(sandbox: BubblewrapSandbox) -> None:
+def test_a_fifo_or_socket_blocks_nobody(sandbox: NamespaceSandbox) -> None:
     perl(sandbox, "use Socket; socket(my $s,AF_UNIX,SOCK_STREAM,0); bind($s, sockaddr_un('/job/work/socket'))")
     shell(sandbox, "mkfifo work/fifo")
     started = time.monotonic()
@@ -72,20 +74,20 @@ def test_a_fifo_or_socket_blocks_nobody(sandbox: BubblewrapSandbox) -> None:
     assert time.monotonic() - started < 0.5
 
 
-def test_what_is_too_large_has_a_size_and_no_content(sandbox: BubblewrapSandbox) -> None:
+def test_what_is_too_large_has_a_size_and_no_content(sandbox: NamespaceSandbox) -> None:
     shell(sandbox, "dd if=/dev/zero of=work/sparse bs=1 count=0 seek=60M 2>/dev/null")
     assert sandbox.read("work/sparse") == FileState(exists=True, kind="file", size=60 << 20, mode="0644")
     shell(sandbox, f"dd if=/dev/zero of=work/full bs=1 count=0 seek={READ_LIMIT_BYTES} 2>/dev/null")
     assert len(sandbox.read("work/full").content or b"") == READ_LIMIT_BYTES
 
 
-def test_an_unreadable_file_is_told_as_it_is(sandbox: BubblewrapSandbox) -> None:
+def test_an_unreadable_file_is_told_as_it_is(sandbox: NamespaceSandbox) -> None:
     shell(sandbox, "echo x > work/closed; chmod 000 work/closed")
     state = sandbox.read("work/closed")
     assert (state.exists, state.kind, state.mode) == (True, "file", "0000")
 
 
-def test_very_deep_and_very_many_files_are_bounded(sandbox: BubblewrapSandbox) -> None:
+def test_very_deep_and_very_many_files_are_bounded(sandbox: NamespaceSandbox) -> None:
     perl(sandbox, "chdir 'work'; for (1..700) { mkdir 'd'; chdir 'd' } open(my $f,'>','deep')")
     perl(sandbox, "for (1..6000) { open(my $f,'>',\"work/n$_\") }")
     started = time.monotonic()
@@ -98,7 +100,7 @@ def test_very_deep_and_very_many_files_are_bounded(sandbox: BubblewrapSandbox) -
     assert sandbox.read("work/d") == ABSENT
 
 
-def test_names_that_are_no_text_are_left_out(sandbox: BubblewrapSandbox) -> None:
+def test_names_that_are_no_text_are_left_out(sandbox: NamespaceSandbox) -> None:
     perl(
         sandbox,
         'open(my $f,">","work/\\xff\\xfe"); open($f,">","work/line\\nbreak"); open($f,">","work/\\xe7\\xb5\\x8c")',
@@ -106,7 +108,7 @@ def test_names_that_are_no_text_are_left_out(sandbox: BubblewrapSandbox) -> None
     assert sandbox.paths("work/*") == ["work/line\nbreak", "work/経"]
 
 
-def test_a_race_of_file_and_link_never_shows_what_the_link_points_to(sandbox: BubblewrapSandbox) -> None:
+def test_a_race_of_file_and_link_never_shows_what_the_link_points_to(sandbox: NamespaceSandbox) -> None:
     script = (
         "chdir 'work'; mkdir 'a'; open(my $f,'>','a/passwd'); print $f 'mine'; close $f; symlink('/etc','link');"
         "while (1) { rename('a','b'); symlink('/etc','a'); unlink 'a'; rename('b','a') }"
@@ -128,7 +130,7 @@ def test_a_race_of_file_and_link_never_shows_what_the_link_points_to(sandbox: Bu
     assert b"mine" in seen
 
 
-def test_written_files_belong_to_the_job_and_folders_are_made(sandbox: BubblewrapSandbox) -> None:
+def test_written_files_belong_to_the_job_and_folders_are_made(sandbox: NamespaceSandbox) -> None:
     sandbox.write("work/new/deep/site.conf", "経験\n".encode(), 0o640)
     assert sandbox.read("work/new/deep/site.conf").mode == "0640"
     changed = shell(
@@ -139,7 +141,7 @@ def test_written_files_belong_to_the_job_and_folders_are_made(sandbox: Bubblewra
     assert sandbox.read("work/old/deep/site.conf").content == b"again"
 
 
-def test_writing_replaces_a_link_and_never_goes_through_one(sandbox: BubblewrapSandbox, tmp_path: Path) -> None:
+def test_writing_replaces_a_link_and_never_goes_through_one(sandbox: NamespaceSandbox, tmp_path: Path) -> None:
     target = tmp_path / "outside"
     target.write_text("untouched", encoding="utf-8")
     shell(sandbox, f"ln -s {target} work/link; ln -s {tmp_path} work/folder; ln -s /tmp work/tmp; mkfifo work/fifo")
@@ -158,7 +160,7 @@ def test_writing_replaces_a_link_and_never_goes_through_one(sandbox: BubblewrapS
 @pytest.mark.parametrize(
     "path", ["SKILL.md", "assets/x", "work", "work/", "work/..", "work/../assets/x", "/etc/x", "work/a/../b", "work/\0"]
 )
-def test_only_paths_below_work_may_be_written_or_removed(sandbox: BubblewrapSandbox, path: str) -> None:
+def test_only_paths_below_work_may_be_written_or_removed(sandbox: NamespaceSandbox, path: str) -> None:
     for act in (lambda: sandbox.write(path, b"x", 0o644), lambda: sandbox.remove(path)):
         with pytest.raises(Failed) as refused:
             act()
@@ -177,7 +179,7 @@ def test_a_full_disk_is_told_and_leaves_no_half_file(package: Path) -> None:
         assert shell(sandbox, "ls -A work").stdout == b"kept\n"
 
 
-def test_removing_takes_files_folders_and_links_but_not_what_they_point_to(sandbox: BubblewrapSandbox) -> None:
+def test_removing_takes_files_folders_and_links_but_not_what_they_point_to(sandbox: NamespaceSandbox) -> None:
     shell(sandbox, "mkdir -p work/a/b work/kept; echo x > work/a/b/c; echo y > work/kept/y; ln -s kept work/link")
     for path in ("work/a", "work/link", "work/never-there", "work/-rf"):
         sandbox.remove(path)
@@ -185,7 +187,7 @@ def test_removing_takes_files_folders_and_links_but_not_what_they_point_to(sandb
     assert not sandbox.read("work/link").exists
 
 
-def test_what_cannot_be_removed_is_told(sandbox: BubblewrapSandbox) -> None:
+def test_what_cannot_be_removed_is_told(sandbox: NamespaceSandbox) -> None:
     shell(sandbox, "mkdir work/locked; echo x > work/locked/x; chmod 500 work/locked")
     with pytest.raises(Failed) as refused:
         sandbox.remove("work/locked/x")

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sandboxes import debian, opened, package_at, processes_mentioning, shell
+from sandboxes import debian, driver, opened, package_at, processes_mentioning, shell, using
 
 import keiken
 from keiken.errors import SandboxUnavailable
@@ -25,10 +25,10 @@ SOURCE = str(Path(keiken.__file__).parents[1])
 OWNER = """
 import sys, time
 from pathlib import Path
-from keiken.sandbox.bubblewrap import BubblewrapDriver
+from keiken.sandbox import drivers
 from keiken.sandbox.protocol import Environment, Limits
-name, root, package, word = sys.argv[1:]
-sandbox = BubblewrapDriver().open(environment=Environment(name=name, digest="", root=Path(root)), package=Path(package),
+name, root, package, word, driver = sys.argv[1:]
+sandbox = drivers()[driver].open(environment=Environment(name=name, digest="", root=Path(root)), package=Path(package),
                                   commands=["sleep"], network=[], limits=Limits())
 sandbox.start(["sleep", word], env={})
 print("ready", flush=True)
@@ -54,6 +54,7 @@ def until(condition: object, seconds: float = 5) -> bool:
 def owner(package: Path, word: str) -> Iterator[subprocess.Popen[str]]:
     environment = debian()
     argv = [sys.executable, "-c", OWNER, environment.name, str(environment.root), str(package), word]
+    argv.append(driver().name)
     with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": SOURCE}) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
@@ -66,6 +67,7 @@ def mounts() -> set[str]:
     return {line for line in Path("/proc/self/mountinfo").read_text(encoding="utf-8").splitlines() if "keiken" in line}
 
 
+@pytest.mark.usefixtures("each_driver")
 def test_when_the_owner_is_killed_nothing_is_left(package: Path) -> None:
     mounts_before, groups_before = mounts(), set(cgroup.leftovers())
     with owner(package, "7777") as process:
@@ -81,6 +83,7 @@ def test_when_the_owner_is_killed_nothing_is_left(package: Path) -> None:
     )
 
 
+@pytest.mark.usefixtures("each_driver")
 def test_when_the_launcher_is_killed_too_all_inside_dies_and_the_next_start_clears_the_rest(package: Path) -> None:
     known = set(processes_mentioning("keiken.sandbox.launcher"))
     with owner(package, "7778") as process:
@@ -109,6 +112,7 @@ def _has_members(folder: str) -> bool:
     return bool(cgroup.members(folder))
 
 
+@pytest.mark.usefixtures("each_driver")
 def test_two_sandboxes_side_by_side_share_nothing(package: Path) -> None:
     with opened(package) as one, opened(package) as other:
         assert one.uid != other.uid or os.geteuid() != 0
@@ -119,6 +123,7 @@ def test_two_sandboxes_side_by_side_share_nothing(package: Path) -> None:
         assert shell(other, "echo lives").stdout == b"lives\n"
 
 
+@pytest.mark.usefixtures("each_driver")
 def test_many_at_once_do_not_disturb_each_other(package: Path) -> None:
     with contextlib.ExitStack() as stack:
         live = [stack.enter_context(opened(package)) for _number in range(6)]
@@ -134,9 +139,9 @@ from pathlib import Path
 from keiken.sandbox import drivers
 from keiken.sandbox import environments
 from keiken.sandbox.protocol import Limits
-capability = drivers()["bubblewrap"].probe()
+capability = drivers()[sys.argv[2]].probe()
 environment = environments.get("local")
-with drivers()["bubblewrap"].open(environment=environment, package=Path(sys.argv[1]), commands=["id", "sleep"],
+with drivers()[sys.argv[2]].open(environment=environment, package=Path(sys.argv[1]), commands=["id", "sleep"],
                                   network=[], limits=Limits(work_mib=2)) as sandbox:
     def sh(text, seconds=5):
         result = sandbox.run(["sh", "-c", text], env={}, stdin=b"", timeout_seconds=seconds)
@@ -159,9 +164,9 @@ print(json.dumps(answers))
 """
 
 
-def test_a_plain_user_gets_the_same_containment_with_weaker_limits(tmp_path: Path) -> None:
+def test_a_plain_user_gets_the_same_containment_with_weaker_limits(each_driver: str, tmp_path: Path) -> None:
     package = package_at(tmp_path / "sample")
-    argv = [sys.executable, "-c", UNPRIVILEGED, str(package)]
+    argv = [sys.executable, "-c", UNPRIVILEGED, str(package), each_driver]
     env = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "KEIKEN_CACHE_DIR": str(tmp_path / "cache")}
     if os.geteuid() == 0:  # a user id nobody has, with access to nothing but what everybody may read
         for path in [tmp_path, *tmp_path.rglob("*")]:
@@ -218,7 +223,7 @@ def test_without_bubblewrap_nothing_runs_and_the_advice_names_the_package(
     assert not capability.working
     assert "apt-get install bubblewrap" in capability.advice
     with pytest.raises(SandboxUnavailable) as refused:
-        working_driver()
+        working_driver("bubblewrap")
     assert refused.value.code == "no_working_sandbox"
     with pytest.raises(SandboxUnavailable) as refused:
         BubblewrapDriver().open(environment=debian(), package=package, commands=[], network=[], limits=Limits())
@@ -252,6 +257,6 @@ def test_a_bubblewrap_that_does_not_work_runs_nothing(
     assert word in capability.advice
     with pytest.raises(SandboxUnavailable):
         working_driver("bubblewrap")
-    with pytest.raises(SandboxUnavailable), opened(package) as sandbox:
+    with pytest.raises(SandboxUnavailable), using("bubblewrap"), opened(package) as sandbox:
         sandbox.run(["sh", "-c", f"echo ran > {canary}"], env={}, stdin=b"", timeout_seconds=5)
     assert not canary.exists()

@@ -33,7 +33,7 @@ def verify_next(*, environment_names: Sequence[str]) -> Verification | None:
     unexpected exception is raised on after that.
     """
     try:
-        driver = working_driver()
+        driver = working_driver(policy=settings.KEIKEN.sandbox_policy)
     except SandboxUnavailable as error:
         # Nothing is claimed: the rows wait for a worker that can, and say what this one lacks.
         tell_waiting(environments=environment_names, note=_note(error))

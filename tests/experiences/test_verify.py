@@ -33,7 +33,7 @@ class Stage:
         capability = Capability(driver="bubblewrap", working=True, isolation="namespace", limits_enforced=True)
         environment = Environment(name="debian-12", digest=DIGEST, root=Path("/"), facts={"os.family": "linux"})
         self.probe = lambda: capability
-        monkeypatch.setattr("experiences.services.verify.working_driver", lambda: self)
+        monkeypatch.setattr("experiences.services.verify.working_driver", lambda **_policy: self)
         monkeypatch.setattr("experiences.services.proving.environments.get_or_local", lambda _name: environment)
         monkeypatch.setattr("experiences.services.proving.prove", self.prove)
 
@@ -140,7 +140,7 @@ def test_a_package_that_todays_rules_refuse_is_invalid(
 def test_without_a_sandbox_nothing_is_claimed_and_every_row_says_why(
     version: Version, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def none() -> None:
+    def none(**_policy: object) -> None:
         raise SandboxUnavailable("no_working_sandbox", "No sandbox works here.", "Install bubblewrap.")
 
     with monkeypatch.context() as patch:

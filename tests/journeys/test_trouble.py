@@ -73,7 +73,8 @@ def test_a_killed_worker_costs_time_and_never_a_verdict(site: Site, also: str) -
 
 
 def test_without_a_sandbox_the_verification_waits_and_says_why(site: Site, tmp_path: Path) -> None:
-    site.stack.environ = {**site.stack.environ, "KEIKEN_BWRAP": "/nonexistent/bwrap"}
+    missing = {"KEIKEN_BWRAP": "/nonexistent/bwrap", "KEIKEN_OCI_RUNTIME": "/nonexistent/runc"}
+    site.stack.environ = {**site.stack.environ, **missing}
     site.start_workers()
     verification = publish()
 
@@ -96,12 +97,12 @@ def test_without_a_sandbox_the_verification_waits_and_says_why(site: Site, tmp_p
         steps=[{"id": "touch", "run": ["touch", str(canary), "work/x"], "expect": ["result.exit_code == 0"]}],
     )
     laptop = site.laptop("nobody")
-    refused = laptop.keiken("replay", str(package), exit_code=3, KEIKEN_BWRAP="/nonexistent/bwrap").document
+    refused = laptop.keiken("replay", str(package), exit_code=3, **missing).document
     assert "sandbox" in (refused.get("code") or refused["error"]["code"])
     assert not canary.exists()
 
     site.stack.kill("verify")
-    site.stack.environ = {name: value for name, value in site.stack.environ.items() if name != "KEIKEN_BWRAP"}
+    site.stack.environ = {name: value for name, value in site.stack.environ.items() if name not in missing}
     site.stack.start_worker("verify", "verify")
     wait_until(is_attested, "with a sandbox it is proven after all", seconds=120)
 

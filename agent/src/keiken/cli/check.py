@@ -32,8 +32,16 @@ NEUTRAL = "precondition_unmet"
     "--environment", "names", multiple=True, metavar="NAME", help=_("Prove in this one instead (repeatable).")
 )
 @click.option("--scenario", "wanted", multiple=True, metavar="NAME", help=_("Prove only this one (repeatable)."))
+@click.option("--driver", "driver_name", metavar="NAME", help=_("The sandbox driver, instead of the first that works."))
 @pass_terminal
-def command(terminal: Terminal, path: Path, static: bool, names: tuple[str, ...], wanted: tuple[str, ...]) -> int:
+def command(
+    terminal: Terminal,
+    path: Path,
+    static: bool,
+    names: tuple[str, ...],
+    wanted: tuple[str, ...],
+    driver_name: str | None,
+) -> int:
     with opened(path) as package:
         findings = review(package)
         refuse_errors(findings)
@@ -48,7 +56,7 @@ def command(terminal: Terminal, path: Path, static: bool, names: tuple[str, ...]
             text = shown.format(name=package.manifest.name, version=package.manifest.version)
             terminal.answer({**document, "scenarios": [], "proven": None}, *finding_lines(findings), text)
             return 0
-        proofs = _proofs(terminal, package, _scenarios(package, wanted), names)
+        proofs = _proofs(terminal, package, _scenarios(package, wanted), names, driver_name)
     code = exit_code([verdict for _environment, verdict in proofs])
     terminal.answer(
         {**document, "scenarios": [_document(*proof) for proof in proofs], "proven": code == 0},
@@ -72,10 +80,14 @@ def _scenarios(package: Package, wanted: Sequence[str]) -> list[Scenario]:
 
 
 def _proofs(
-    terminal: Terminal, package: Package, scenarios: Sequence[Scenario], names: Sequence[str]
+    terminal: Terminal,
+    package: Package,
+    scenarios: Sequence[Scenario],
+    names: Sequence[str],
+    driver_name: str | None,
 ) -> list[tuple[Environment, ScenarioVerdict]]:
     with terminal.working(_("testing the sandbox")):
-        driver = working_driver()
+        driver = working_driver(driver_name)
     needed = dict.fromkeys(name for scenario in scenarios for name in (names or scenario.environments))
     built = {name: environment_named(name, terminal, falls_back=not names) for name in needed}
     proofs = []
@@ -109,6 +121,7 @@ def _document(environment: Environment, proof: ScenarioVerdict) -> dict[str, Any
         "scenario": proof.scenario,
         "environment": environment.name,
         "environment_digest": environment.digest,
+        "driver": executor.driver if executor else "",
         "isolation": executor.isolation if executor else "",
         "verdict": proof.verdict,
         "reason": proof.reason,

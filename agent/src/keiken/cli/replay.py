@@ -20,7 +20,7 @@ from keiken.cli.report import submit
 from keiken.cli.terminal import Terminal, Working
 from keiken.client.saved_reports import save
 from keiken.conditions import match, parse
-from keiken.errors import KeikenError, Refused
+from keiken.errors import KeikenError, Refused, UsageError
 from keiken.i18n import _
 from keiken.replay import OUTCOME_EXIT_CODES, Replay, Report, replay
 from keiken.replay.engine import REPLAYER
@@ -46,6 +46,7 @@ class Options:
     allow_unverified: bool
     extra: Path | None
     submit_report: bool
+    driver: str | None
 
 
 @click.command("replay", cls=Command, help=_("Replay a pulled experience, or a package folder, and write a report."))
@@ -83,6 +84,7 @@ class Options:
 @click.option("--undo", is_flag=True, help=_("Run the undo steps instead, on what --work-in brings."))
 @click.option("--allow-unverified", is_flag=True, help=_("Also replay what no signed statement says has passed."))
 @click.option("--extra", type=click.Path(path_type=Path, dir_okay=False), help=_("A keiken-facts.yaml of your own."))
+@click.option("--driver", metavar="NAME", help=_("The sandbox driver, instead of the first that works."))
 @click.option("--report", "submit_report", is_flag=True, help=_("Send the report at once."))
 @pass_terminal
 def command(terminal: Terminal, /, **given: Any) -> int:
@@ -148,10 +150,16 @@ def _replayed(job: Replay, target: Target, progress: Progress, working: Working)
 
 def _place(terminal: Terminal, options: Options, target: Target) -> Place:
     if options.on == "host":
+        if options.driver is not None:
+            raise UsageError(
+                "driver_without_sandbox",
+                _("--driver names a sandbox, and --on host uses none."),
+                _("Leave one of the two away."),
+            )
         from keiken.cli.replay_host import on_host
 
         return on_host(terminal, target.package, options.extra)
-    return in_sandbox(terminal, target.package, options.environment, options.extra)
+    return in_sandbox(terminal, target.package, options.environment, options.extra, options.driver)
 
 
 def _require_consent(terminal: Terminal, options: Options) -> None:

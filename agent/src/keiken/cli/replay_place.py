@@ -25,10 +25,12 @@ class Place:
     limits_enforced: bool
 
 
-def in_sandbox(terminal: Terminal, package: Package, environment_name: str, extra: Path | None) -> Place:
+def in_sandbox(
+    terminal: Terminal, package: Package, environment_name: str, extra: Path | None, driver_name: str | None = None
+) -> Place:
     """Raises SandboxUnavailable when no sandbox works here, UsageError for an unknown environment."""
     with terminal.working(_("testing the sandbox")):
-        driver = working_driver()
+        driver = working_driver(driver_name)
         capability = driver.probe()
     environment = environment_named(environment_name, terminal)
 

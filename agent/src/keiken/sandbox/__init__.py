@@ -9,6 +9,7 @@ from __future__ import annotations
 
 TYPE_CHECKING = False  # importing typing costs a third of a launcher's start
 if TYPE_CHECKING:
+    from keiken.sandbox.policy import Policy
     from keiken.sandbox.protocol import (
         Capability,
         Driver,
@@ -42,30 +43,44 @@ def drivers() -> dict[str, Driver]:
     return {BubblewrapDriver.name: BubblewrapDriver(), OciDriver.name: OciDriver()}
 
 
-def working_driver(name: str | None = None) -> Driver:
-    """A driver that has proven itself on this machine, the named one or the first. Raises SandboxUnavailable."""
+def working_driver(name: str | None = None, policy: Policy | None = None) -> Driver:
+    """A driver that has proven itself on this machine and confines well enough: the named one, or the first by policy.
+
+    Without a policy that of the environment variables holds. Raises SandboxUnavailable, UsageError.
+    """
     from keiken.errors import SandboxUnavailable, UsageError
     from keiken.i18n import _
+    from keiken.sandbox.policy import policy_here
 
     known = drivers()
+    policy = policy or policy_here()
     if name is not None and name not in known:
         raise UsageError(
             "unknown_driver",
             _("There is no sandbox driver '{name}'.").format(name=name),
             _("Use one of: {names}.").format(names=", ".join(known)),
         )
-    candidates = [known[name]] if name is not None else list(known.values())
     refused = []
-    for driver in candidates:
-        capability = driver.probe()
-        if capability.working:
-            return driver
+    for candidate in [name] if name is not None else policy.order:
+        capability = known[candidate].probe()
+        if capability.working and policy.admits(capability.isolation):
+            return known[candidate]
         refused.append(capability)
+    tests = {"self_test": {capability.driver: dict(capability.self_test) for capability in refused}}
+    if weak := [f"{capability.driver}: {capability.isolation}" for capability in refused if capability.working]:
+        raise SandboxUnavailable(
+            "isolation_too_weak",
+            _(
+                "No sandbox here confines as well as '{minimum}', which this machine's policy asks for ({found})."
+            ).format(minimum=policy.minimum, found=", ".join(weak)),
+            _("Install a driver of that level, or set KEIKEN_MIN_ISOLATION lower. See docs/sandbox.md."),
+            tests,
+        )
     raise SandboxUnavailable(
         "no_working_sandbox",
         _("No sandbox works on this machine: {problem}").format(problem=refused[0].problem),
         refused[0].advice,
-        {"self_test": {capability.driver: dict(capability.self_test) for capability in refused}},
+        tests,
     )
 
 

@@ -28,6 +28,7 @@ from keiken.paths import cache_dir
 from keiken.sandbox import debian, local, tree
 from keiken.sandbox.protocol import Environment, Limits
 from keiken.sandbox.recipe import Recipe, recipes
+from keiken.sandbox.session import NamespaceSandbox
 
 Progress = Callable[[str], None]
 LOCAL = local.NAME
@@ -270,12 +271,8 @@ def _prober() -> str:
 def _probe(environment: Environment, tools: Sequence[str]) -> dict[str, Any]:
     """Ask the environment from inside a sandbox what it is."""
     from keiken.conditions import probe
-    from keiken.sandbox.bubblewrap import BubblewrapDriver
 
-    package = environment.root / "job"
-    sandbox = BubblewrapDriver().open(
-        environment=environment, package=package, commands=(), network=(), limits=Limits(wall_seconds=60)
-    )
+    sandbox = _any_sandbox(environment)
 
     def run(argv: Sequence[str]) -> tuple[int, str]:
         result = sandbox.execute(argv, env={}, stdin=b"", timeout_seconds=10, confined=False)
@@ -283,3 +280,25 @@ def _probe(environment: Environment, tools: Sequence[str]) -> dict[str, Any]:
 
     with sandbox:
         return dict(probe(run=run, tools=tuple(tools)))
+
+
+def _any_sandbox(environment: Environment) -> NamespaceSandbox:
+    """Over an empty package, by the first driver that can open one. Raises the first one's SandboxUnavailable."""
+    from keiken.sandbox.bubblewrap import BubblewrapDriver
+    from keiken.sandbox.oci import OciDriver
+    from keiken.sandbox.policy import policy_here
+
+    known: dict[str, BubblewrapDriver | OciDriver] = {"bubblewrap": BubblewrapDriver(), "oci": OciDriver()}
+    refused = []
+    for name in policy_here().order:
+        try:
+            return known[name].open(
+                environment=environment,
+                package=environment.root / "job",
+                commands=(),
+                network=(),
+                limits=Limits(wall_seconds=60),
+            )
+        except SandboxUnavailable as trouble:
+            refused.append(trouble)
+    raise refused[0]

@@ -10,7 +10,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
-SLEEPER = ("/bin/cat",)
+SLEEPER = ("/usr/bin/perl", "-e", '$SIG{CHLD} = "IGNORE"; exec "/bin/cat"')
+"""Answers, and ends at the end of its input. Ignoring the end of children lets the kernel clear away orphans: a first
+process that does not would let them pile up until the limit of processes is reached.
+"""
 _NAMESPACES = ("user", "mount", "pid", "network", "ipc", "uts", "cgroup")
 _SAFE = ("nosuid", "nodev")
 _READ_ONLY = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger")
