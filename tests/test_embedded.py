@@ -24,7 +24,15 @@ def test_every_field_is_documented_and_read_from_its_variable() -> None:
     assert read_configuration({"KEIKEN_PORT": "9000"}).port == 9000
 
 
-@pytest.mark.parametrize(("name", "value"), [("KEIKEN_PORT", "many"), ("KEIKEN_LEASE_SECONDS", "0")])
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("KEIKEN_PORT", "many"),
+        ("KEIKEN_LEASE_SECONDS", "0"),
+        ("KEIKEN_SANDBOX_DRIVERS", "bubblewrap,host"),
+        ("KEIKEN_MIN_ISOLATION", "none"),
+    ],
+)
 def test_a_value_that_cannot_be_read_is_named(name: str, value: str) -> None:
     with pytest.raises(ConfigurationError, match=f"^{name}: .*It takes: "):
         read_configuration({name: value})

@@ -220,6 +220,17 @@ def test_without_a_sandbox_it_says_what_to_install() -> None:
     assert "apt-get install runc" in document["drivers"][1]["advice"]
 
 
+def test_a_sandbox_that_the_machines_policy_does_not_admit_is_no_working_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KEIKEN_SANDBOX_DRIVERS", "oci")
+    ran = keiken_json("sandbox")
+    assert (ran.exit_code, ran.document["policy"]) == (0, {"drivers": ["oci"], "minimum_isolation": "namespace"})
+    assert [driver["admitted"] for driver in ran.document["drivers"]] == [False, True]
+    monkeypatch.setenv("KEIKEN_MIN_ISOLATION", "usermode-kernel")
+    ran = keiken_json("sandbox")
+    assert (ran.exit_code, ran.document["working"]) == (3, False)
+    assert [driver["working"] for driver in ran.document["drivers"]] == [True, True]
+
+
 def test_environments_are_listed_and_unknown_ones_refused() -> None:
     names = [row["name"] for row in keiken_json("environments", "list").document["environments"]]
     assert {"debian-12", "local"} <= set(names)

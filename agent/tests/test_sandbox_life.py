@@ -19,6 +19,7 @@ import keiken
 from keiken.errors import SandboxUnavailable
 from keiken.sandbox import cgroup, working_driver
 from keiken.sandbox.bubblewrap import BubblewrapDriver
+from keiken.sandbox.oci import OciDriver
 from keiken.sandbox.protocol import Limits
 
 SOURCE = str(Path(keiken.__file__).parents[1])
@@ -260,3 +261,51 @@ def test_a_bubblewrap_that_does_not_work_runs_nothing(
     with pytest.raises(SandboxUnavailable), using("bubblewrap"), opened(package) as sandbox:
         sandbox.run(["sh", "-c", f"echo ran > {canary}"], env={}, stdin=b"", timeout_seconds=5)
     assert not canary.exists()
+
+
+STARTED_BARE = """#!/bin/bash
+while [ "$1" != --pid-file ]; do shift; done
+cat <&0 &
+echo $! > "$2"
+"""
+
+
+@pytest.mark.parametrize(
+    ("stub", "problem", "advice"),
+    [
+        ("#!/bin/sh\nexit 1\n", "could not make the sandbox", ""),
+        ("#!/bin/sh\necho 'level=error msg=no space for a new namespace' >&2\nexit 1\n", "new namespace",
+         "user.max_user_namespaces"),
+        (STARTED_BARE, "_inner_user", ""),
+    ],
+    ids=["fails", "no-namespaces", "confines-nothing"],
+)  # fmt: skip
+def test_a_runc_that_does_not_work_runs_nothing(
+    package: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, stub: str, problem: str, advice: str
+) -> None:
+    canary = tmp_path / "canary"
+    path = tmp_path / "runc"
+    path.write_text(stub, encoding="utf-8")
+    path.chmod(0o755)
+    for folder in (tmp_path, *tmp_path.parents):
+        if "pytest" in str(folder):
+            folder.chmod(folder.stat().st_mode | 0o011)
+    monkeypatch.setenv("KEIKEN_OCI_RUNTIME", str(path))
+    capability = OciDriver().probe()
+    assert not capability.working
+    assert problem in capability.problem
+    assert advice in capability.advice
+    with pytest.raises(SandboxUnavailable), using("oci"), opened(package) as sandbox:
+        sandbox.run(["sh", "-c", f"echo ran > {canary}"], env={}, stdin=b"", timeout_seconds=5)
+    assert not canary.exists()
+
+
+def test_gvisor_is_refused_by_name_and_not_tried(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    path = tmp_path / "runsc"
+    path.write_text(f"#!/bin/sh\necho tried > {tmp_path}/tried\n", encoding="utf-8")
+    path.chmod(0o755)
+    monkeypatch.setenv("KEIKEN_OCI_RUNTIME", str(path))
+    capability = OciDriver().probe()
+    assert (capability.working, capability.isolation) == (False, "namespace")
+    assert "gVisor" in capability.problem
+    assert not (tmp_path / "tried").exists()

@@ -17,6 +17,7 @@ from experiences.services.verify import verify_next
 from keiken.errors import PackageError, SandboxUnavailable
 from keiken.replay import ScenarioVerdict
 from keiken.sandbox.protocol import Capability, Environment
+from marketplace.config import read_configuration
 from tests import factories
 from tests.experiences.conftest import DIGEST, open_row, publish, report
 
@@ -158,6 +159,18 @@ def test_without_a_sandbox_nothing_is_claimed_and_every_row_says_why(
     recovered = verify_next(environment_names=HERE)
     assert recovered is not None
     assert (recovered.verdict, recovered.attempts, recovered.operator_note) == ("passed", 1, "")
+
+
+def test_what_the_operators_policy_refuses_proves_nothing_and_the_note_names_the_level(
+    version: Version, settings: Any
+) -> None:
+    settings.KEIKEN = read_configuration({"KEIKEN_MIN_ISOLATION": "virtual-machine", "KEIKEN_SANDBOX_DRIVERS": "oci"})
+    assert verify_next(environment_names=HERE) is None
+    row = Verification.objects.get()
+    assert (row.state, row.attempts) == ("queued", 0)
+    assert "'virtual-machine'" in row.operator_note
+    assert "(oci: namespace)" in row.operator_note
+    assert_nothing_was_concluded()
 
 
 def test_the_note_goes_to_rows_of_these_environments_only(version: Version) -> None:

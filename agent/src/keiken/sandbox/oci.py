@@ -55,7 +55,7 @@ class OciDriver:
             "seccomp_profile": seccomp.profile(),
             **launching.plan_of(environment, package, commands, limits),
         }
-        return launching.launch(OciSandbox, plan, environment, limits, advice_for)
+        return launching.launch(OciSandbox, plan, environment, limits, launching.advice_for)
 
 
 def binary() -> str:
@@ -69,9 +69,10 @@ def binary() -> str:
             _("runc is not installed, so the driver 'oci' cannot run anything."),
             _("Install it: 'apt-get install runc' on Debian and Ubuntu, 'dnf install runc' on Fedora."),
         )
+    if Path(path).name.startswith("runsc"):
+        raise SandboxUnavailable(
+            "oci_runtime_unsupported",
+            _("'{path}' is gVisor, whose sandboxes have no namespaces that commands could enter.").format(path=path),
+            _("Name a runc in KEIKEN_OCI_RUNTIME."),
+        )
     return path
-
-
-def advice_for(words: str) -> str:
-    """What an operator can do about a message of runc or the kernel."""
-    return launching.advice_for(words)
