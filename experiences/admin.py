@@ -8,7 +8,7 @@ from django.contrib import admin
 from django.db.models import Model
 from django.http import HttpRequest
 
-from experiences.models import Attestation, Environment, Experience, PublicKey, Verification, Version
+from experiences.models import Attestation, Environment, Experience, PublicKey, Verification, Version, Worker
 
 if TYPE_CHECKING:
     ReadOnlyBase = admin.ModelAdmin[Any]
@@ -44,7 +44,7 @@ class VersionAdmin(ReadOnly):
 
 
 class VerificationAdmin(ReadOnly):
-    list_display = ("version", "environment_name", "state", "verdict", "attempts", "trigger", "operator_note")
+    list_display = ("version", "environment_name", "state", "verdict", "attempts", "quarantined_at", "operator_note")
     list_filter = ("state", "verdict", "environment_name", "trigger")
     search_fields = ("version__experience__name", "version__experience__organization__slug")
     list_select_related = ("version__experience__organization",)
@@ -60,6 +60,10 @@ class EnvironmentAdmin(ReadOnly):
     search_fields = ("name", "digest")
 
 
+class WorkerAdmin(ReadOnly):
+    list_display = ("name", "driver", "isolation", "slots", "is_draining", "seen_at", "note")
+
+
 class PublicKeyAdmin(ReadOnly):
     list_display = ("key_id", "not_before", "retired_at")
 
@@ -70,3 +74,4 @@ admin.site.register(Verification, VerificationAdmin)
 admin.site.register(Attestation, AttestationAdmin)
 admin.site.register(Environment, EnvironmentAdmin)
 admin.site.register(PublicKey, PublicKeyAdmin)
+admin.site.register(Worker, WorkerAdmin)

@@ -140,6 +140,8 @@ class Verification(models.Model):
     worker = models.CharField(max_length=100, blank=True)
     operator_note = models.TextField(blank=True)
     """Why it still waits, in words for the operator (no sandbox, environment not built, …)."""
+    quarantined_at = models.DateTimeField(null=True, blank=True)
+    """Since when nobody takes it any more: too many attempts ended without a verdict. An operator retries it."""
     environment = models.ForeignKey(Environment, on_delete=models.PROTECT, null=True, related_name="verifications")
     verdict = models.CharField(max_length=20, blank=True)
     isolation = models.CharField(max_length=20, blank=True)
@@ -161,11 +163,31 @@ class Verification(models.Model):
             ),
         ]
         indexes = [
-            models.Index(fields=["-priority", "not_before"], condition=~Q(state="done"), name="verification_queue")
+            models.Index(fields=["-priority", "not_before"], condition=~Q(state="done"), name="verification_queue"),
+            models.Index(fields=["started_at"], name="verification_started"),
         ]
 
     def __str__(self) -> str:
         return f"{self.version} in {self.environment_name}: {self.verdict or self.state}"
+
+
+class Worker(models.Model):
+    """A process that proves experiences, as it last announced itself. A silent one counts as gone."""
+
+    name = models.CharField(max_length=100, unique=True)
+    host = models.CharField(max_length=100)
+    environments = models.JSONField(default=dict)
+    """What it can prove in: the name that scenarios use, and the digest of the root file system it has for it."""
+    driver = models.CharField(max_length=20, blank=True)
+    isolation = models.CharField(max_length=20, blank=True)
+    slots = models.PositiveSmallIntegerField(default=1)
+    note = models.TextField(blank=True)
+    """What it lacks, in words for the operator."""
+    is_draining = models.BooleanField(default=False)
+    seen_at = models.DateTimeField(default=timezone.now)
+
+    def __str__(self) -> str:
+        return self.name
 
 
 class ScenarioResult(models.Model):

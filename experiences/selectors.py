@@ -17,11 +17,13 @@ from accounts.actors import Actor
 from experiences.access import visible_experiences
 from experiences.domain.verdicts import Concluded, badge
 from experiences.domain.words import query_words
-from experiences.models import Condition, Verification, Version
+from experiences.models import Condition, Verification, Version, Worker
 from keiken.conditions import Condition as Predicate
 from keiken.conditions import Match, match, parse
 
 OVERVIEW_ROWS = 200
+GONE = timedelta(seconds=30)
+"""A worker that was silent for so long counts as gone."""
 INDEXED_CONDITIONS = 50
 """With more conditions that hold than this, the index of conditions costs more than it saves."""
 
@@ -172,7 +174,9 @@ def _with_words(rows: QuerySet[Version], words: str) -> QuerySet[Version]:
 
 
 def verification_overview() -> dict[str, Any]:
-    """For operators: ``counts`` of rows by state and of missing attestations, and the ``open`` rows, oldest first."""
+    """For operators: ``counts`` of rows by state and of missing attestations, and the ``open`` rows, oldest first,
+    and the ``workers``.
+    """
     done = Verification.objects.filter(state=Verification.State.DONE)
     counts = {state: Verification.objects.filter(state=state).count() for state in ("queued", "running", "done")}
     rows = (
@@ -183,6 +187,7 @@ def verification_overview() -> dict[str, Any]:
     )
     return {
         "counts": {**counts, "unsigned": done.filter(attestation__isnull=True).count()},
+        "workers": [_worker(worker) for worker in Worker.objects.order_by("name")],
         "open": [
             {
                 "id": str(row.pk),
@@ -193,8 +198,15 @@ def verification_overview() -> dict[str, Any]:
                 "not_before": row.not_before,
                 "worker": row.worker if row.state == Verification.State.RUNNING else "",
                 "lease_until": row.lease_until,
+                "quarantined_at": row.quarantined_at,
                 "operator_note": row.operator_note,
             }
             for row in rows
         ],
     }
+
+
+def _worker(worker: Worker) -> dict[str, Any]:
+    fields = ("name", "host", "environments", "driver", "isolation", "slots", "note", "is_draining", "seen_at")
+    is_gone = worker.seen_at < timezone.now() - GONE
+    return {**{name: getattr(worker, name) for name in fields}, "is_gone": is_gone}

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import socket
+import threading
 from typing import Any
 
-from celery import shared_task
-from celery.signals import worker_ready
+from celery import Task, shared_task
+from celery.signals import worker_ready, worker_shutting_down
 from django.conf import settings
 from django.db import connection
 
+from experiences.services.announce import claimable, forget_gone, keep_announcing
 from experiences.services.attest import attest as attest_verification
 from experiences.services.attest import signing_key
 from experiences.services.nudge import nudge as nudge_all
@@ -17,11 +21,15 @@ from experiences.services.sweep_blobs import sweep_blobs as remove_orphans
 from experiences.services.verify import KEPT_SECONDS, verify_next
 
 SIGNING_QUEUE = "attest"
+PROVING_QUEUE = "verify"
+_is_stopping = threading.Event()
 
 
-@shared_task(name="experiences.tasks.verify", acks_late=True, time_limit=KEPT_SECONDS + 60)
-def verify() -> str | None:
-    row = verify_next(environment_names=settings.KEIKEN.environment_names)
+@shared_task(name="experiences.tasks.verify", bind=True, acks_late=True, time_limit=KEPT_SECONDS + 60)
+def verify(self: Task[[], str | None]) -> str | None:
+    name = self.request.hostname or f"task@{socket.gethostname()}"
+    held = claimable(name=name, configured=settings.KEIKEN.environment_names)
+    row = verify_next(environment_names=held, worker=f"{name} {os.getpid()}") if held else None
     return None if row is None else f"{row.pk} {row.verdict or row.state}"
 
 
@@ -45,6 +53,11 @@ def reverify_by_age() -> int:
     return enqueue_aged()
 
 
+@shared_task(name="experiences.tasks.forget_gone_workers")
+def forget_gone_workers() -> int:
+    return forget_gone()
+
+
 @shared_task(name="experiences.tasks.sweep_blobs")
 def sweep_blobs() -> int:
     return remove_orphans()
@@ -56,3 +69,22 @@ def _record_key_at_start(sender: Any = None, **_arguments: Any) -> None:
     if SIGNING_QUEUE in sender.app.amqp.queues.consume_from:
         signing_key()
         connection.close()
+
+
+@worker_ready.connect
+def _announce_from_start(sender: Any = None, **_arguments: Any) -> None:
+    """What this worker holds is known before a verification waits for it, and while one of its slots is busy."""
+    if PROVING_QUEUE in sender.app.amqp.queues.consume_from:
+        names = settings.KEIKEN.environment_names
+        arguments = {
+            "name": sender.hostname,
+            "configured": names,
+            "slots": sender.pool.limit or 1,
+            "until": _is_stopping,
+        }
+        threading.Thread(target=keep_announcing, kwargs=arguments, name="announcements", daemon=True).start()
+
+
+@worker_shutting_down.connect
+def _stop_announcing(**_arguments: Any) -> None:
+    _is_stopping.set()

@@ -5,10 +5,10 @@ from __future__ import annotations
 import random
 from datetime import timedelta
 
-from django.conf import settings
 from django.db.models.functions import Now
 
 from experiences.models import PublicKey, Verification
+from experiences.services.announce import held_somewhere
 from experiences.services.claim import release_stale
 from experiences.services.queueing import MESSAGES, room_in, send
 
@@ -19,7 +19,8 @@ UNCLAIMED = timedelta(minutes=2)
 def nudge() -> dict[str, int]:
     """Give stale leases back, nudge for waiting rows, ask again for missing attestations. Counts of each."""
     released = release_stale()
-    waiting = Verification.objects.filter(state=Verification.State.QUEUED, not_before__lte=Now()).count()
+    ready = Verification.objects.filter(state=Verification.State.QUEUED, not_before__lte=Now())
+    waiting = ready.filter(quarantined_at__isnull=True).count()
     if waiting:
         send("experiences.tasks.verify", "verify", [()] * min(waiting, room_in("verify")))
         _note_unclaimed()
@@ -45,9 +46,9 @@ def _note_unclaimed() -> None:
     """An environment that no worker holds is most often a typing error, of the publisher or of the operator."""
     rows = Verification.objects.filter(
         state=Verification.State.QUEUED, operator_note="", not_before__lte=Now() - UNCLAIMED
-    ).exclude(environment_name__in=settings.KEIKEN.environment_names)
+    ).exclude(environment_name__in=held_somewhere())
     for name in rows.values_list("environment_name", flat=True).distinct():
         rows.filter(environment_name=name).update(
-            operator_note=f"No worker here holds the environment '{name}'. "
+            operator_note=f"No live worker holds the environment '{name}'. "
             "Name it in KEIKEN_ENVIRONMENTS of a worker that has it."
         )

@@ -26,7 +26,7 @@ KEPT_SECONDS = 2 * BUDGET_SECONDS
 """No proof takes longer; a worker that hangs must lose its lease although its heartbeat goes on."""
 
 
-def verify_next(*, environment_names: Sequence[str]) -> Verification | None:
+def verify_next(*, environment_names: Sequence[str], worker: str = "") -> Verification | None:
     """Claim the next one, prove it, conclude it. None when nothing waits, or when nothing can run here.
 
     Trouble of ours (no sandbox, a full disk, a bug) never becomes a verdict: the row waits again and says why. An
@@ -39,7 +39,7 @@ def verify_next(*, environment_names: Sequence[str]) -> Verification | None:
         tell_waiting(environments=environment_names, note=_note(error))
         logger.warning("no verification can run here: %s", _note(error))
         return None
-    row = claim(environments=environment_names)
+    row = claim(environments=environment_names, worker=worker)
     if row is None:
         return None
     _carry_out(row, driver)
@@ -67,7 +67,7 @@ def _retry_later(row: Verification, why: str) -> None:
     seconds = pause_seconds(row.attempts)
     note = f"Attempt {row.attempts} ended without a verdict: {why}"
     give_back(row, note=note, seconds=seconds, burns_attempt=True)
-    logger.exception("verification %s is tried again in %s s. %s", row.pk, seconds, note)
+    logger.exception("verification %s is tried again in %.0f s. %s", row.pk, seconds, note)
 
 
 def _note(error: KeikenError) -> str:

@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from accounts.models import Organization
 from experiences.models import Attestation, ScenarioResult, Verification
-from experiences.services.claim import claim, extend_lease, give_back, release_stale
+from experiences.services.claim import QUARANTINE_ATTEMPTS, claim, extend_lease, give_back, release_stale
 from experiences.services.conclude import conclude
 from experiences.services.verify import kept_alive
 from tests import factories
@@ -127,7 +127,7 @@ def test_a_lease_that_is_alive_is_left_alone(acme: Organization) -> None:
 def test_what_outlives_several_workers_waits_longer_each_time(acme: Organization) -> None:
     queue(acme, "one")
     pauses = []
-    for _number in range(7):
+    for _number in range(QUARANTINE_ATTEMPTS):
         Verification.objects.update(not_before=Now() - timedelta(seconds=1))
         row = claim(environments=["debian-12"])
         assert row is not None
@@ -135,8 +135,12 @@ def test_what_outlives_several_workers_waits_longer_each_time(acme: Organization
         release_stale()
         row.refresh_from_db()
         assert row.state == "queued"
-        pauses.append(round((row.not_before - timezone.now()).total_seconds() / 5) * 5)
-    assert pauses == [0, 60, 300, 1800, 21600, 21600, 21600]
+        pauses.append((row.not_before - timezone.now()).total_seconds())
+        assert (row.quarantined_at is not None) == (row.attempts == QUARANTINE_ATTEMPTS)
+    least = [0, 60, 300, 1800, 21600, 21600]
+    assert all(low - 2 < pause <= low * 1.25 for low, pause in zip(least, pauses, strict=True))
+    Verification.objects.update(not_before=Now() - timedelta(seconds=1))
+    assert claim(environments=["debian-12"]) is None
 
 
 def test_giving_back_without_an_attempt_does_not_count_it(acme: Organization) -> None:

@@ -14,12 +14,13 @@ from django.utils import timezone
 from accounts.models import Organization
 from experiences import tasks
 from experiences.models import Attestation, PublicKey, Verification, Version
+from experiences.services.announce import Holding, announce
 from experiences.services.attest import attest
 from experiences.services.claim import claim
 from experiences.services.nudge import nudge
 from experiences.services.queueing import MESSAGES, room_in, send
 from experiences.services.reverify_by_age import reverify_by_age
-from tests.experiences.conftest import concluded, open_row, publish
+from tests.experiences.conftest import DIGEST, concluded, open_row, publish
 
 
 @pytest.fixture
@@ -106,13 +107,14 @@ def test_an_unused_queue_has_room(broker: redis.Redis) -> None:
 def test_an_environment_that_nobody_holds_is_named_after_a_while(acme: Organization, sent: list[Any]) -> None:
     scenarios = [{"name": "greets", "environments": ["debian-12", "debain-12"], "parameters": {"who": "Keiko"}}]
     publish(acme, scenarios=scenarios)
+    announce(name="north", holding=Holding(environments={"debian-12": DIGEST}), slots=1)
     nudge()
     assert set(Verification.objects.values_list("operator_note", flat=True)) == {""}
     Verification.objects.update(not_before=timezone.now() - timedelta(minutes=3))
     nudge()
     notes = dict(Verification.objects.values_list("environment_name", "operator_note"))
     assert notes["debian-12"] == ""
-    assert notes["debain-12"].startswith("No worker here holds the environment 'debain-12'.")
+    assert notes["debain-12"].startswith("No live worker holds the environment 'debain-12'.")
 
 
 # --- re-verification by age

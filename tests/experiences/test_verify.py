@@ -215,7 +215,9 @@ def test_our_own_error_is_nobodys_verdict_and_is_tried_again(version: Version, s
     assert (again.verdict, again.attempts) == ("passed", 2)
 
 
-def test_trouble_that_stays_is_tried_ever_more_rarely_and_never_given_up(version: Version, stage: Stage) -> None:
+def test_trouble_that_stays_is_tried_ever_more_rarely_and_then_put_into_quarantine(
+    version: Version, stage: Stage
+) -> None:
     pauses = []
     for _number in range(6):
         stage.trouble = OSError(28, "No space left on device")
@@ -224,8 +226,10 @@ def test_trouble_that_stays_is_tried_ever_more_rarely_and_never_given_up(version
         assert row is not None
         assert row.state == "queued"
         assert row.started_at is not None
-        pauses.append(round((row.not_before - row.started_at).total_seconds() / 10) * 10)
-    assert pauses == [10, 60, 300, 1800, 21600, 21600]
+        pauses.append((row.not_before - row.started_at).total_seconds())
+        assert (row.quarantined_at is not None) == (row.attempts == 6)
+    least = [10, 60, 300, 1800, 21600, 21600]
+    assert all(low <= pause <= low * 1.25 + 5 for low, pause in zip(least, pauses, strict=True))
     assert Verification.objects.get().operator_note == (
         "Attempt 6 ended without a verdict: [Errno 28] No space left on device"
     )
