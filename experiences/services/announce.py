@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 
+from django.conf import settings
 from django.db import DatabaseError, connection
 from django.db.models.functions import Now
 
@@ -39,7 +40,7 @@ class Holding:
 def look_around(names: Sequence[str]) -> Holding:
     """Try the sandbox and open each named environment; one that is missing is built where that is possible."""
     try:
-        capability = working_driver().probe()
+        capability = working_driver(policy=settings.KEIKEN.sandbox_policy).probe()
     except KeikenError as error:
         return Holding(lacking=dict.fromkeys(names, _words(error)))
     holding = Holding(driver=capability.driver, isolation=capability.isolation)
