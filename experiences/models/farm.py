@@ -1,100 +1,15 @@
-"""What: experiences, versions, interned conditions, blobs, environments, verifications, attestations."""
+"""Where and when versions are proven, and what was seen."""
 
 from __future__ import annotations
 
 import uuid
 
-from django.contrib.postgres.fields import ArrayField
-from django.contrib.postgres.indexes import GinIndex
-from django.contrib.postgres.search import SearchVectorField
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from accounts.models import SLUG, Organization
-
-
-class Experience(models.Model):
-    class Visibility(models.TextChoices):
-        PUBLIC = "public", _("public")
-        ORGANIZATION = "organization", _("organization only")
-
-    organization = models.ForeignKey(Organization, on_delete=models.PROTECT, related_name="experiences")
-    name = models.CharField(max_length=64, validators=[SLUG])
-    visibility = models.CharField(max_length=12, choices=Visibility.choices, default=Visibility.PUBLIC)
-    title = models.CharField(max_length=200)
-    summary = models.TextField(blank=True)
-    topics = ArrayField(models.CharField(max_length=64), default=list)
-    latest = models.ForeignKey("Version", on_delete=models.PROTECT, null=True, related_name="+")
-    created_at = models.DateTimeField(default=timezone.now)
-
-    class Meta:
-        constraints = [models.UniqueConstraint(fields=["organization", "name"], name="experience_name_once")]
-        permissions = [
-            ("download_experience", "Can download the packages of an experience"),
-            ("replay_experience", "Can replay an experience"),
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.organization.slug}/{self.name}"
-
-
-class Condition(models.Model):
-    """One distinct condition, shared by every version that declares it."""
-
-    canonical = models.TextField(unique=True)
-    key = models.CharField(max_length=100, db_index=True)
-    operator = models.CharField(max_length=20)
-    value = models.JSONField()
-
-    def __str__(self) -> str:
-        return self.canonical
-
-
-class Blob(models.Model):
-    """Bytes in the store, named by their digest ``sha256:…``."""
-
-    digest = models.CharField(max_length=71, primary_key=True)
-    size_bytes = models.BigIntegerField()
-    created_at = models.DateTimeField(default=timezone.now)
-
-    def __str__(self) -> str:
-        return self.digest
-
-
-class Version(models.Model):
-    """A published version never changes; its identity everywhere is the digest of its archive."""
-
-    class Standing(models.TextChoices):
-        PROVEN = "proven", _("proven")
-        DOUBTED = "doubted", _("doubted")
-
-    experience = models.ForeignKey(Experience, on_delete=models.PROTECT, related_name="versions")
-    version = models.CharField(max_length=64)
-    major = models.PositiveIntegerField()
-    blob = models.ForeignKey(Blob, on_delete=models.PROTECT, related_name="versions")
-    manifest = models.JSONField()
-    skill = models.JSONField()
-    condition_ids = ArrayField(models.BigIntegerField(), default=list)
-    published_by = models.CharField(max_length=100)
-    published_at = models.DateTimeField(default=timezone.now)
-    yanked_at = models.DateTimeField(null=True, blank=True)
-    standing = models.CharField(max_length=8, choices=Standing.choices, blank=True)
-    """What the last verdicts say together, kept here so that a search can order by it; the rows decide."""
-    proven_at = models.DateTimeField(null=True, blank=True)
-    """The oldest of the last verdicts while all of them are signed passes."""
-    search = SearchVectorField(null=True)
-
-    class Meta:
-        constraints = [models.UniqueConstraint(fields=["experience", "version"], name="version_once")]
-        indexes = [
-            GinIndex(fields=["search"], name="version_search"),
-            GinIndex(fields=["condition_ids"], name="version_conditions"),
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.experience}@{self.version}"
+from experiences.models.catalog import Version
 
 
 class Environment(models.Model):
@@ -203,29 +118,3 @@ class ScenarioResult(models.Model):
 
     def __str__(self) -> str:
         return f"{self.scenario}: {self.verdict}"
-
-
-class Attestation(models.Model):
-    """A signed statement of one verification's verdict. The database refuses to change or delete it."""
-
-    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    verification = models.OneToOneField(Verification, on_delete=models.PROTECT, related_name="attestation")
-    envelope = models.JSONField()
-    created_at = models.DateTimeField(default=timezone.now)
-
-    def __str__(self) -> str:
-        return str(self.id)
-
-
-class PublicKey(models.Model):
-    """A key the marketplace signs or signed with. A successor is signed by the key before it."""
-
-    key_id = models.CharField(max_length=64, unique=True)
-    public_key = models.CharField(max_length=64)
-    """The raw 32 bytes in base64."""
-    not_before = models.DateTimeField(default=timezone.now)
-    retired_at = models.DateTimeField(null=True, blank=True)
-    signed_by = models.JSONField(null=True, blank=True)
-
-    def __str__(self) -> str:
-        return self.key_id[:16]
