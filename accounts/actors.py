@@ -8,16 +8,16 @@ from typing import Literal
 from accounts.domain.refusals import Forbidden, Unauthenticated
 
 Role = Literal["owner", "publisher", "buyer", "viewer"]
-Scope = Literal["read", "publish", "license", "download", "report", "rate", "admin"]
+Scope = Literal["read", "publish", "license", "purchase", "download", "report", "rate", "admin"]
 
-SCOPES: tuple[Scope, ...] = ("read", "publish", "license", "download", "report", "rate", "admin")
+SCOPES: tuple[Scope, ...] = ("read", "publish", "license", "purchase", "download", "report", "rate", "admin")
 ROLE_SCOPES: dict[Role, frozenset[Scope]] = {
     "owner": frozenset(SCOPES),
     "publisher": frozenset({"read", "publish", "download", "report", "rate"}),
-    "buyer": frozenset({"read", "license", "download", "report", "rate"}),
+    "buyer": frozenset({"read", "license", "purchase", "download", "report", "rate"}),
     "viewer": frozenset({"read"}),
 }
-AGENT_SCOPES: frozenset[Scope] = frozenset({"read", "publish", "license", "download", "report", "rate"})
+AGENT_SCOPES: frozenset[Scope] = frozenset({"read", "publish", "license", "purchase", "download", "report", "rate"})
 """An agent never administers: a leaked key must not be able to make further keys."""
 
 

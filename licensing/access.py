@@ -9,9 +9,11 @@ from django.utils.translation import gettext as _
 
 from accounts.actors import Actor
 from accounts.domain.refusals import NotFound
+from accounts.models import Organization
 from experiences.access import visible_experiences
 from licensing.drivers import DRIVERS, Facts
 from licensing.models import Acceptance, Grant, Offer, Terms
+from licensing.offered import facts_of
 
 
 def identifier(text: Any, what: str) -> uuid.UUID:
@@ -33,8 +35,7 @@ def offer_for(actor: Actor, offer_id: Any) -> Offer:
     )
     if offer is None:
         raise NotFound(_("offer"))
-    facts = Facts(publisher_id=offer.experience.organization_id, grant_days=offer.grant_days)
-    if not DRIVERS[offer.kind].may_see(facts, buyer_id=actor.organization_id):
+    if not DRIVERS[offer.kind].may_see(facts_of(offer), buyer_id=actor.organization_id):
         raise NotFound(_("offer"))
     return offer
 
@@ -63,8 +64,11 @@ def _may_read(actor: Actor, terms: Terms) -> bool:
         if actor.acts_for(terms.organization_id) or accepted.exists():
             return True
     offered = Offer.objects.filter(terms=terms, is_active=True, experience__in=visible_experiences(actor))
+    if buyer_id is not None and offered.filter(is_private=True, recipients=buyer_id).exists():
+        return True
     # Thousands of experiences may share the terms; what decides are the few distinct kinds.
-    kinds = offered.order_by().values_list("kind", "experience__organization_id", "grant_days").distinct()
+    open_offers = offered.filter(is_private=False)
+    kinds = open_offers.order_by().values_list("kind", "experience__organization_id", "grant_days").distinct()
     return any(
         DRIVERS[kind].may_see(Facts(publisher_id=publisher_id, grant_days=days), buyer_id=buyer_id)
         for kind, publisher_id, days in kinds
@@ -78,3 +82,12 @@ def given_grant_for(actor: Actor, grant_id: Any) -> Grant:
     if found is None or not actor.acts_for(found.experience.organization_id):
         raise NotFound(_("license"))
     return found
+
+
+def recipients_named(slugs: list[str]) -> list[Organization]:
+    """The organizations that a private offer is made to. Raises NotFound for one that is not here."""
+    found = {row.slug: row for row in Organization.objects.filter(slug__in=slugs)}
+    for slug in slugs:
+        if slug not in found:
+            raise NotFound(_("organization '{slug}'").format(slug=slug))
+    return list(found.values())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import Any
 
 from django.http import HttpResponse
@@ -17,12 +18,14 @@ from accounts.interface import ActorView, PageQuery, checked, refusals
 from accounts.paging import page
 from experiences.access import experience_for
 from licensing import selectors
-from licensing.access import terms_for
+from licensing.access import recipients_named, terms_for
+from licensing.domain.bookkeeping import in_words
 from licensing.domain.grants import state_of
 from licensing.domain.terms import TEXT_LIMIT, USES
+from licensing.drivers import DRIVERS
 from licensing.models import Grant, Offer, Terms
 from licensing.services.accept_offer import accept_offer
-from licensing.services.create_offer import LONGEST_DAYS, create_offer
+from licensing.services.create_offer import LONGEST_DAYS, Pricing, create_offer
 from licensing.services.create_terms import create_terms
 from licensing.services.revoke_grant import revoke_grant
 from licensing.services.withdraw_offer import withdraw_offer
@@ -64,11 +67,37 @@ class TermsRequest(serializers.Serializer[object]):
     )
 
 
+KINDS = list(DRIVERS)
+
+
+class PricingShape(serializers.Serializer[object]):
+    price_minor = serializers.IntegerField(
+        required=False, default=0, min_value=0, help_text="Without tax, in the currency's smallest unit."
+    )
+    currency = serializers.CharField(required=False, allow_blank=True, default="", max_length=3)
+    interval = serializers.ChoiceField(["", "month", "year"], required=False, default="", allow_blank=True)
+    trial_days = serializers.IntegerField(required=False, default=0, min_value=0, max_value=365)
+    seats = serializers.IntegerField(
+        required=False, allow_null=True, default=None, min_value=1, help_text="Agents per license; null: all."
+    )
+    stock = serializers.IntegerField(
+        required=False, allow_null=True, default=None, min_value=1, help_text="Licenses at a time; null: any number."
+    )
+    replays_free = serializers.IntegerField(required=False, default=0, min_value=0)
+    replays_quota = serializers.IntegerField(
+        required=False, allow_null=True, default=None, min_value=1, help_text="Successful replays a month."
+    )
+    expires_at = serializers.DateTimeField(required=False, allow_null=True, default=None)
+
+
 class OfferShape(serializers.Serializer[object]):
     id = serializers.UUIDField()
-    kind = serializers.ChoiceField(["free", "organization"])
+    kind = serializers.ChoiceField(KINDS)
     terms = TermsShape()
     grant_days = serializers.IntegerField(allow_null=True, help_text="null: until revoked.")
+    pricing = PricingShape()
+    price = serializers.CharField(allow_blank=True, help_text="In words, without tax.")
+    is_private = serializers.BooleanField()
 
 
 class OfferList(serializers.Serializer[object]):
@@ -77,9 +106,17 @@ class OfferList(serializers.Serializer[object]):
 
 class OfferRequest(serializers.Serializer[object]):
     terms = serializers.UUIDField()
-    kind = serializers.ChoiceField(["free", "organization"])
+    kind = serializers.ChoiceField(KINDS)
     grant_days = serializers.IntegerField(
         required=False, allow_null=True, default=None, min_value=1, max_value=LONGEST_DAYS
+    )
+    pricing = PricingShape(required=False)
+    recipients = serializers.ListField(
+        child=serializers.SlugField(max_length=64),
+        required=False,
+        default=list,
+        max_length=100,
+        help_text="Organizations it is made to; empty: everybody sees it.",
     )
 
 
@@ -176,7 +213,13 @@ class OfferListView(ActorView):
         wanted = checked(OfferRequest, request.data)
         terms = terms_for(actor, wanted["terms"])
         made = create_offer(
-            actor=actor, experience=experience, terms=terms, kind=wanted["kind"], grant_days=wanted["grant_days"]
+            actor=actor,
+            experience=experience,
+            terms=terms,
+            kind=wanted["kind"],
+            grant_days=wanted["grant_days"],
+            pricing=Pricing(**wanted.get("pricing", {})),
+            recipients=recipients_named(wanted["recipients"]),
         )
         return Response(_offer(made), status=201)
 
@@ -261,7 +304,15 @@ def _terms_with_text(terms: Terms) -> dict[str, Any]:
 
 
 def _offer(offer: Offer) -> dict[str, Any]:
-    return {"id": offer.pk, "kind": offer.kind, "terms": _terms(offer.terms), "grant_days": offer.grant_days}
+    return {
+        "id": offer.pk,
+        "kind": offer.kind,
+        "terms": _terms(offer.terms),
+        "grant_days": offer.grant_days,
+        "pricing": {field.name: getattr(offer, field.name) for field in fields(Pricing)},
+        "price": in_words(offer.price_minor, offer.currency) if offer.price_minor else "",
+        "is_private": offer.is_private,
+    }
 
 
 def _grant(grant: Grant) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """How each kind of offer decides who may see and take it, and for how long. A driver never sees a model.
 
-A further kind (a purchase, a subscription) is a class here, a line in DRIVERS and a choice in ``Offer.Kind``.
+A further kind is a class here, a line in DRIVERS and a choice in ``Offer.Kind``. How money is paid is another matter:
+``licensing.payments``.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from typing import Protocol
 
 from django.utils.translation import gettext as _
 
-from accounts.domain.refusals import Forbidden
+from accounts.domain.refusals import Forbidden, PaymentRequired
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,6 +21,13 @@ class Facts:
 
     publisher_id: int
     grant_days: int | None
+    recipients: frozenset[int] | None = None
+    """Organizations that a private offer is made to; None: it is not private."""
+    expires_at: datetime | None = None
+    price: str = ""
+    """In words, for a refusal: ``12.00 EUR``."""
+    approved: frozenset[int] = frozenset()
+    """Organizations whose request the publisher has granted."""
 
 
 class OfferDriver(Protocol):
@@ -40,10 +48,10 @@ class Free:
     """For every organization, at no charge."""
 
     def may_see(self, offer: Facts, *, buyer_id: int | None) -> bool:
-        return True
+        return offer.recipients is None or buyer_id in offer.recipients or buyer_id == offer.publisher_id
 
     def admit(self, offer: Facts, *, buyer_id: int) -> None:
-        """Nobody is refused."""
+        """Nobody who may see it is refused."""
 
     def ends_at(self, offer: Facts, *, starts_at: datetime) -> datetime | None:
         return starts_at + timedelta(days=offer.grant_days) if offer.grant_days else None
@@ -64,4 +72,36 @@ class OrganizationInternal(Free):
             )
 
 
-DRIVERS: dict[str, OfferDriver] = {"free": Free(), "organization": OrganizationInternal()}
+class Paid(Free):
+    """Against money: the license follows from the payment, never from the acceptance alone."""
+
+    def admit(self, offer: Facts, *, buyer_id: int) -> None:
+        raise PaymentRequired(
+            "payment_required",
+            _("This offer costs {price}.").format(price=offer.price),
+            _("Buy it: 'keiken buy', or on its page."),
+        )
+
+
+class OnRequest(Free):
+    """A person at the publisher decides about each organization that asks."""
+
+    def admit(self, offer: Facts, *, buyer_id: int) -> None:
+        if buyer_id not in offer.approved:
+            raise Forbidden(
+                "approval_required",
+                _("The publisher decides who may have this."),
+                _("Ask for it on its page; you hear from the publisher."),
+            )
+
+
+DRIVERS: dict[str, OfferDriver] = {
+    "free": Free(),
+    "organization": OrganizationInternal(),
+    "purchase": Paid(),
+    "subscription": Paid(),
+    "metered": Free(),
+    "request": OnRequest(),
+}
+PAID_KINDS = frozenset({"purchase", "subscription"})
+"""Kinds that are ordered (``place_order``) instead of accepted."""

@@ -8,16 +8,14 @@ from django.utils import timezone
 from accounts.actors import Actor
 from accounts.models import Organization
 from experiences.models import Experience
-from licensing.drivers import DRIVERS, Facts
+from licensing.drivers import DRIVERS
 from licensing.models import Grant, Offer, Terms
-
-
-def facts_of(offer: Offer) -> Facts:
-    """What the offer's driver may know. ``offer.experience`` should be loaded."""
-    return Facts(publisher_id=offer.experience.organization_id, grant_days=offer.grant_days)
+from licensing.offered import facts_of
 
 
 def is_open_to(offer: Offer, actor: Actor) -> bool:
+    if offer.expires_at is not None and offer.expires_at <= timezone.now():
+        return False
     return offer.is_active and DRIVERS[offer.kind].may_see(facts_of(offer), buyer_id=actor.organization_id)
 
 
@@ -34,9 +32,15 @@ def unended_grants() -> QuerySet[Grant]:
     return Grant.objects.filter(Q(ends_at__isnull=True) | Q(ends_at__gt=timezone.now()), revoked_at__isnull=True)
 
 
+def last_grant(organization_id: int, experience_id: int) -> Grant | None:
+    """The newest grant, whatever became of it: so a refusal can say why it permits no longer."""
+    found = Grant.objects.filter(organization_id=organization_id, experience_id=experience_id)
+    return found.order_by("-starts_at", "-acceptance_id").first()
+
+
 def current_grants() -> QuerySet[Grant]:
     """Grants that permit now. What has ended does not, whether or not it was swept."""
-    return unended_grants().filter(starts_at__lte=timezone.now())
+    return unended_grants().filter(starts_at__lte=timezone.now(), frozen_at__isnull=True)
 
 
 def current_grant(organization_id: int, experience_id: int) -> Grant | None:

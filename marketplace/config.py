@@ -103,6 +103,31 @@ class Configuration(BaseModel):
         "120/min", alias="KEIKEN_RATE_ANONYMOUS", description="API requests of a stranger, per address."
     )
     rate_known: str = Field("1200/min", alias="KEIKEN_RATE_KNOWN", description="API requests of a person or agent.")
+    stripe_api_key: str = Field(
+        "",
+        alias="STRIPE_API_KEY",
+        description="A restricted key of Stripe; empty means orders are paid by invoice, confirmed by the operator.",
+    )
+    stripe_webhook_secret: str = Field(
+        "", alias="STRIPE_WEBHOOK_SECRET", description="whsec_…, with which Stripe signs its webhooks."
+    )
+    stripe_api_base: str = Field(
+        "https://api.stripe.com", alias="STRIPE_API_BASE", description="Where Stripe's API answers."
+    )
+    fee_basis_points: int = Field(
+        1000,
+        ge=0,
+        le=10_000,
+        alias="KEIKEN_FEE_BASIS_POINTS",
+        description="The platform's part of each net price, in hundredths of a percent.",
+    )
+    tax_basis_points: int = Field(
+        0,
+        ge=0,
+        le=10_000,
+        alias="KEIKEN_TAX_BASIS_POINTS",
+        description="Tax on invoices, in hundredths of a percent. With Stripe, Stripe Tax decides instead.",
+    )
     email_url: str = Field(
         "",
         alias="KEIKEN_EMAIL_URL",
@@ -129,6 +154,11 @@ class Configuration(BaseModel):
     @property
     def uses_https(self) -> bool:
         return self.site_url.startswith("https://")
+
+    @property
+    def payments(self) -> str:
+        """The payment driver of new orders."""
+        return "stripe" if self.stripe_api_key else "invoice"
 
     @property
     def environment_names(self) -> list[str]:

@@ -192,6 +192,8 @@ CELERY_BEAT_SCHEDULE = {
     "forget-gone-workers": {"task": "experiences.tasks.forget_gone_workers", "schedule": 3600},
     "sweep-blobs": {"task": "experiences.tasks.sweep_blobs", "schedule": 24 * 3600},
     "end-grants": {"task": "licensing.tasks.end_grants", "schedule": 300},
+    "payment-events": {"task": "licensing.tasks.process_events", "schedule": 60},
+    "reconcile": {"task": "licensing.tasks.reconcile", "schedule": 24 * 3600},
 }
 
 EMAIL_BACKEND = "django.core.mail.backends.filebased.EmailBackend"

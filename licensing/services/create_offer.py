@@ -2,38 +2,77 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any, Final
+
 from django.db import transaction
+from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from accounts.actors import Actor
 from accounts.domain.refusals import Invalid
+from accounts.models import Organization
 from accounts.services import audit
 from experiences.models import Experience
-from licensing.drivers import DRIVERS
+from licensing.drivers import DRIVERS, PAID_KINDS
 from licensing.models import Offer, Terms
 
-LONGEST_DAYS = 36_500
+LONGEST_DAYS: Final = 36_500
+LARGEST_PRICE_MINOR: Final = 99_999_999
+"""Stripe's largest amount of a payment."""
+CURRENCIES: Final = ("EUR", "USD", "GBP", "CHF", "JPY", "AUD", "CAD", "SEK", "NOK", "DKK", "SGD", "KRW")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pricing:
+    """What an offer costs and how far a license on it goes; the fields of ``licensing.models.Offer``."""
+
+    price_minor: int = 0
+    currency: str = ""
+    interval: str = ""
+    trial_days: int = 0
+    seats: int | None = None
+    stock: int | None = None
+    replays_free: int = 0
+    replays_quota: int | None = None
+    expires_at: datetime | None = None
+
+
+FREE_OF_CHARGE: Final = Pricing()
 
 
 def create_offer(
-    *, actor: Actor, experience: Experience, terms: Terms, kind: str, grant_days: int | None = None
+    *,
+    actor: Actor,
+    experience: Experience,
+    terms: Terms,
+    kind: str,
+    grant_days: int | None = None,
+    pricing: Pricing = FREE_OF_CHARGE,
+    recipients: Sequence[Organization] = (),
+    bundled: Sequence[Experience] = (),
 ) -> Offer:
-    """The same offer again is the same row. Raises Unauthenticated, Forbidden, or Invalid ``offer_invalid``."""
+    """The same offer again is the same row. ``recipients`` make it private: only they and the publisher see it.
+
+    Raises Unauthenticated, Forbidden, or Invalid ``offer_invalid``.
+    """
     actor.require("publish", experience.organization_id)
-    if kind not in DRIVERS:
-        raise _invalid(_("The kind of offer is one of {kinds}.").format(kinds=", ".join(DRIVERS)))
-    if terms.organization_id != experience.organization_id:
-        raise _invalid(_("The terms belong to another organization."))
-    if grant_days is not None and not 0 < grant_days <= LONGEST_DAYS:
-        raise _invalid(_("A license lasts 1 to {days} days, or until it is revoked.").format(days=LONGEST_DAYS))
+    _check(experience, terms, kind, grant_days, bundled)
+    _check_pricing(kind, pricing)
+    wanted: dict[str, Any] = {"terms": terms, "grant_days": grant_days, **asdict(pricing)}
     with transaction.atomic(durable=True):
         Experience.objects.select_for_update(no_key=True).get(pk=experience.pk)
-        active = Offer.objects.filter(experience=experience, kind=kind, is_active=True)
-        replaced = active.first()
-        if replaced and (replaced.terms_id, replaced.grant_days) == (terms.pk, grant_days):
+        active = Offer.objects.filter(experience=experience, kind=kind, is_active=True, is_private=bool(recipients))
+        replaced = None if recipients else active.first()
+        if replaced and _is_same(replaced, wanted, bundled):
             return replaced
-        active.update(is_active=False)
-        offer = Offer.objects.create(experience=experience, terms=terms, kind=kind, grant_days=grant_days)
+        if not recipients:
+            active.update(is_active=False)
+        offer = Offer.objects.create(experience=experience, kind=kind, is_private=bool(recipients), **wanted)
+        offer.recipients.set(recipients)
+        offer.bundled.set(bundled)
         audit.record(
             actor=actor,
             action="offer.create",
@@ -47,6 +86,44 @@ def create_offer(
             },
         )
     return offer
+
+
+def _is_same(offer: Offer, wanted: dict[str, Any], bundled: Sequence[Experience]) -> bool:
+    if any(getattr(offer, name) != value for name, value in wanted.items()):
+        return False
+    return {row.pk for row in offer.bundled.all()} == {row.pk for row in bundled}
+
+
+def _check(
+    experience: Experience, terms: Terms, kind: str, grant_days: int | None, bundled: Sequence[Experience]
+) -> None:
+    if kind not in DRIVERS:
+        raise _invalid(_("The kind of offer is one of {kinds}.").format(kinds=", ".join(DRIVERS)))
+    if terms.organization_id != experience.organization_id:
+        raise _invalid(_("The terms belong to another organization."))
+    if grant_days is not None and not 0 < grant_days <= LONGEST_DAYS:
+        raise _invalid(_("A license lasts 1 to {days} days, or until it is revoked.").format(days=LONGEST_DAYS))
+    if any(row.organization_id != experience.organization_id for row in bundled):
+        raise _invalid(_("A bundle holds experiences of one publisher."))
+
+
+def _check_pricing(kind: str, pricing: Pricing) -> None:
+    has_price = kind in PAID_KINDS or kind == Offer.Kind.METERED
+    if has_price and not 0 < pricing.price_minor <= LARGEST_PRICE_MINOR:
+        raise _invalid(_("A price is between 1 and {most} minor units.").format(most=LARGEST_PRICE_MINOR))
+    if has_price and pricing.currency not in CURRENCIES:
+        raise _invalid(_("The currency is one of {names}.").format(names=", ".join(CURRENCIES)))
+    if not has_price and (pricing.price_minor or pricing.currency):
+        raise _invalid(_("This kind of offer has no price."))
+    if (kind == Offer.Kind.SUBSCRIPTION) != bool(pricing.interval) or pricing.interval not in ("", "month", "year"):
+        raise _invalid(_("A subscription is paid by month or year, and nothing else is."))
+    if pricing.trial_days and kind != Offer.Kind.SUBSCRIPTION:
+        raise _invalid(_("Only a subscription has a trial."))
+    counts = (pricing.seats, pricing.stock, pricing.replays_quota)
+    if any(count is not None and count < 1 for count in counts) or pricing.replays_free < 0:
+        raise _invalid(_("Seats, stock and replays are counted from one."))
+    if pricing.expires_at is not None and pricing.expires_at <= timezone.now():
+        raise _invalid(_("The offer would have expired already."))
 
 
 def _invalid(message: str) -> Invalid:

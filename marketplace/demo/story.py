@@ -311,7 +311,7 @@ def _revoked(demo: Demo) -> None:
         demo.teller.holds(allowed.exit_code == 0, "with a grant the download is allowed")
         revoke_grant(actor=demo.owners["acme"], grant_id=grants.get().pk, reason="the demo takes it back")
     refused = demo.globex.keiken("pull", f"acme/{name}@1.0.0", "--fresh")
-    demo.teller.holds((refused.exit_code, refused.code) == (3, "license_required"), f"a revoked grant: {refused.code}")
+    demo.teller.holds((refused.exit_code, refused.code) == (3, "license_revoked"), f"a revoked grant: {refused.code}")
 
     visitor = CommandLine(demo.folder / "visitor")
     secret = parties.agent_key(demo.owners["globex"], "retired-agent")

@@ -15,6 +15,7 @@ SCOPE_LABELS = {
     "read": _("read: search and look"),
     "publish": _("publish: new versions"),
     "license": _("license: accept terms"),
+    "purchase": _("purchase: buy within the budget"),
     "download": _("download: fetch packages"),
     "report": _("report: tell how replays went"),
     "rate": _("rate: give ratings"),
@@ -65,7 +66,7 @@ class KeyForm(forms.Form):
         active = [(str(agent.id), agent.name) for agent in agents if agent.is_active]
         holder.choices = [*active, (MYSELF, _("me"))]
         scopes.choices = [(scope, SCOPE_LABELS[scope]) for scope in SCOPES]
-        scopes.initial = sorted(AGENT_SCOPES - {"publish", "license"})
+        scopes.initial = sorted(AGENT_SCOPES - {"publish", "license", "purchase"})
 
 
 class OfferForm(forms.Form):

@@ -16,6 +16,8 @@ from accounts.services import audit
 from experiences.models import Experience, Verification, Version
 from experiences.services import enqueue_verification
 from keiken.replay.report import Report
+from licensing.models import Grant, Offer
+from licensing.services.count_replay import count_replay
 from marketplace.access import entitlement
 from marketplace.domain.reports import TROUBLING, asks_for_proof
 from marketplace.models import ReplayReport
@@ -24,11 +26,15 @@ from marketplace.models import ReplayReport
 def submit_report(*, actor: Actor, experience: Experience, report: Report) -> tuple[ReplayReport, bool]:
     """The stored report, and whether it is new. The same report again changes nothing.
 
-    Raises entitlement's refusals, Invalid when the report is about something else, Conflict when the
-    ``replay_id`` is taken by another report of this organization.
+    A successful replay counts against the license's quota. Raises entitlement's refusals, ``quota_exhausted``, Invalid
+    when the report is about something else, Conflict when the ``replay_id`` is taken by another report of this
+    organization.
     """
-    entitlement(actor, experience, scope="report", permission="replay_experience")
+    allowed = entitlement(actor, experience, scope="report", permission="replay_experience")
     version = _version_of(experience, report)
+    if allowed.grant is not None and report.outcome == "succeeded" and _counts(allowed.grant):
+        # Counted by the replay's own id: killed before the report is stored, the next try counts no second one.
+        count_replay(grant=allowed.grant, receipt_id=_replay_id(report))
     body = report.model_dump(mode="json")
     with transaction.atomic(durable=True):
         row, created = _store(actor, version, report, body)
@@ -49,6 +55,11 @@ def submit_report(*, actor: Actor, experience: Experience, report: Report) -> tu
     if created and row.outcome in TROUBLING:
         _ask_for_proof(version)
     return row, created
+
+
+def _counts(grant: Grant) -> bool:
+    offer = grant.acceptance.offer
+    return offer.kind == Offer.Kind.METERED or offer.replays_quota is not None
 
 
 def _version_of(experience: Experience, report: Report) -> Version:

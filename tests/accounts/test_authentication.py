@@ -43,7 +43,7 @@ def test_an_agent_key_says_who_it_is(house: House) -> None:
     assert answer.json() == {
         "principal": {"kind": "agent", "name": house.agent.name},
         "organization": {"slug": "acme", "name": "Acme"},
-        "scopes": ["read", "publish", "license", "download", "report", "rate"],
+        "scopes": ["read", "publish", "license", "purchase", "download", "report", "rate"],
         "server": {"name": "Keiken", "signing_keys_url": "http://127.0.0.1:8470/api/v1/signing-keys"},
     }
 

@@ -83,7 +83,7 @@ def test_after_revocation_the_very_next_request_is_refused(market: Market) -> No
     assert Client().get(URL, headers=headers).status_code == 200
     market.revoke(grant)
     response = Client().get(URL, headers=headers)
-    assert (response.status_code, response.json()["code"]) == (403, "license_required")
+    assert (response.status_code, response.json()["code"]) == (403, "license_revoked")
 
 
 def test_a_grant_that_has_ended_is_none(market: Market) -> None:
@@ -91,7 +91,7 @@ def test_a_grant_that_has_ended_is_none(market: Market) -> None:
     past = timezone.now() - timedelta(days=1)
     Grant.objects.filter(pk=grant.pk).update(starts_at=past - timedelta(days=1), ends_at=past)
     response = Client().get(URL, headers=market.key(market.globex).headers)
-    assert (response.status_code, response.json()["code"]) == (403, "license_required")
+    assert (response.status_code, response.json()["code"]) == (403, "license_expired")
 
 
 def test_a_permission_without_a_grant_is_not_enough(market: Market) -> None:
@@ -108,7 +108,7 @@ def test_a_grant_without_the_permission_is_not_enough(market: Market) -> None:
     market.grant()
     remove_perm("experiences.download_experience", market.globex.group, market.public.experience)
     response = Client().get(URL, headers=market.key(market.globex).headers)
-    assert (response.status_code, response.json()["code"]) == (403, "license_required")
+    assert (response.status_code, response.json()["code"]) == (403, "use_not_licensed")
 
 
 def test_head_and_a_known_etag_ask_without_being_metered(market: Market) -> None:

@@ -9,7 +9,7 @@ from django.core.management.base import BaseCommand
 
 from marketplace.config import Configuration
 
-SECRET = ("secret", "password", "url")
+SECRET = ("secret", "password", "url", "api_key")
 
 
 class Command(BaseCommand):

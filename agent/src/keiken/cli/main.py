@@ -19,6 +19,8 @@ MODULES = {
     "search": "search",
     "show": "show",
     "accept": "accept",
+    "buy": "buy",
+    "licenses": "licenses",
     "pull": "pull",
     "attestations": "attestations",
     "replay": "replay",

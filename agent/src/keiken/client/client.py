@@ -135,6 +135,15 @@ class Client:
         path = f"offers/{quote(offer_id, safe='')}/acceptances"
         return self._typed(shapes.Grant, self._connection.json("POST", path, json={"terms_sha256": terms_sha256})[1])
 
+    def order(self, offer_id: str, *, terms_sha256: str, coupon: str = "") -> shapes.Order:
+        """Buy an offer for your organization; while it waits for payment, the same order again."""
+        path = f"offers/{quote(offer_id, safe='')}/orders"
+        body = {"terms_sha256": terms_sha256, "coupon": coupon}
+        return self._typed(shapes.Order, self._connection.json("POST", path, json=body)[1])
+
+    def orders(self) -> list[shapes.Order]:
+        return self._many(shapes.Order, self._connection.json("GET", "orders")[1], "results")
+
     def grants(self) -> list[shapes.Grant]:
         return self._many(shapes.Grant, self._connection.json("GET", "grants")[1], "results")
 

@@ -100,6 +100,17 @@ class Offer(Shape):
     kind: str
     terms: Terms
     grant_days: int | None = None
+    price: str = ""
+    """In words, without tax; empty for an offer that costs nothing."""
+
+
+class Order(Shape):
+    id: str
+    number: int
+    experience: str
+    state: str
+    total: str
+    checkout_url: str = ""
 
 
 class ListingDetail(Listing):
@@ -152,6 +163,7 @@ class Attestations(Shape):
 class Grant(Shape):
     id: str
     experience: str
+    state: str = ""
     starts_at: datetime | None = None
     ends_at: datetime | None = None
     uses: list[str] = Field(default_factory=list)

@@ -1,4 +1,4 @@
-"""On which terms: versioned terms, offers, acceptances and grants."""
+"""What was agreed: versioned terms, offers, acceptances and grants."""
 
 from __future__ import annotations
 
@@ -45,26 +45,66 @@ class Terms(models.Model):
 
 
 class Offer(models.Model):
-    """Who may have an experience on which terms. Paid kinds join through licensing.drivers."""
+    """Who may have an experience, on which terms, at what price. It never changes: another one takes its place.
+
+    Amounts are integers in the currency's minor unit (cents; yen has none), without tax.
+    """
 
     class Kind(models.TextChoices):
         FREE = "free", _("free for every organization")
         ORGANIZATION = "organization", _("internal to the publishing organization")
+        PURCHASE = "purchase", _("paid once")
+        SUBSCRIPTION = "subscription", _("paid every month or year")
+        METERED = "metered", _("paid by successful replay")
+        REQUEST = "request", _("on request")
+
+    class Interval(models.TextChoices):
+        MONTH = "month", _("month")
+        YEAR = "year", _("year")
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     experience = models.ForeignKey(Experience, on_delete=models.PROTECT, related_name="offers")
+    bundled = models.ManyToManyField(Experience, related_name="bundle_offers", blank=True)
+    """Further experiences of the same publisher that a license on this offer opens."""
     terms = models.ForeignKey(Terms, on_delete=models.PROTECT, related_name="offers")
     kind = models.CharField(max_length=12, choices=Kind.choices)
     grant_days = models.PositiveIntegerField(null=True, blank=True)
     """How long a grant lasts; None means until revoked."""
+    price_minor = models.PositiveBigIntegerField(default=0)
+    """Of a purchase, of each interval of a subscription, or of one replay beyond the free ones when metered."""
+    currency = models.CharField(max_length=3, blank=True)
+    interval = models.CharField(max_length=5, choices=Interval.choices, blank=True)
+    trial_days = models.PositiveSmallIntegerField(default=0)
+    seats = models.PositiveIntegerField(null=True, blank=True)
+    """How many agents may use one license; None means every agent of the organization."""
+    stock = models.PositiveIntegerField(null=True, blank=True)
+    """How many organizations may hold a license on this offer at the same time; None means any number."""
+    replays_free = models.PositiveIntegerField(default=0)
+    replays_quota = models.PositiveIntegerField(null=True, blank=True)
+    """Successful replays a license allows in a calendar month (UTC); None means any number."""
+    recipients = models.ManyToManyField(Organization, related_name="private_offers", blank=True)
+    is_private = models.BooleanField(default=False)
+    """Shown to its recipients and the publisher only."""
+    expires_at = models.DateTimeField(null=True, blank=True)
+    """Cannot be accepted from then on; grants given on it stay."""
     is_active = models.BooleanField(default=True)
     created_at = models.DateTimeField(default=timezone.now)
 
     class Meta:
         constraints = [
             models.UniqueConstraint(
-                fields=["experience", "kind"], condition=Q(is_active=True), name="offer_active_once"
-            )
+                fields=["experience", "kind"],
+                condition=Q(is_active=True, is_private=False),
+                name="offer_active_once",
+            ),
+            models.CheckConstraint(condition=Q(price_minor=0) | ~Q(currency=""), name="offer_price_has_currency"),
+            models.CheckConstraint(
+                condition=Q(kind="subscription") & ~Q(interval="") | ~Q(kind="subscription") & Q(interval=""),
+                name="offer_interval_of_subscription",
+            ),
+            models.CheckConstraint(
+                condition=~Q(kind__in=["purchase", "subscription"]) | Q(price_minor__gt=0), name="offer_paid_has_price"
+            ),
         ]
 
     def __str__(self) -> str:
@@ -93,13 +133,20 @@ class Grant(models.Model):
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    acceptance = models.OneToOneField(Acceptance, on_delete=models.PROTECT, related_name="grant")
+    acceptance = models.ForeignKey(Acceptance, on_delete=models.PROTECT, related_name="grants")
+    """One acceptance of a bundle gives a grant for each of its experiences."""
+    order = models.ForeignKey("Order", on_delete=models.PROTECT, null=True, blank=True, related_name="grants")
+    """What was paid for it; None for an offer without a price."""
     experience = models.ForeignKey(Experience, on_delete=models.PROTECT, related_name="grants")
     organization = models.ForeignKey(Organization, on_delete=models.PROTECT, related_name="grants")
     starts_at = models.DateTimeField(default=timezone.now)
     ends_at = models.DateTimeField(null=True, blank=True)
     revoked_at = models.DateTimeField(null=True, blank=True)
     revoked_reason = models.CharField(max_length=300, blank=True)
+    revoked_code = models.CharField(max_length=20, blank=True)
+    """``license_revoked`` by the publisher; ``license_refunded``, ``license_disputed`` by what became of the money."""
+    frozen_at = models.DateTimeField(null=True, blank=True)
+    """Since when a dispute about the payment is open: nothing is permitted until it is decided."""
     closed_at = models.DateTimeField(null=True, blank=True)
     """When it was found ended and its permissions were taken away, so that another grant can follow."""
 

@@ -1,0 +1,35 @@
+"""On which terms, for how much, and what came of it."""
+
+from licensing.models.agreements import Acceptance, Grant, Offer, Terms
+from licensing.models.ledger import LedgerLine, LedgerTransaction
+from licensing.models.purchases import (
+    AccessRequest,
+    Coupon,
+    InvoiceEntry,
+    Movement,
+    Order,
+    ProviderEvent,
+    PurchasePolicy,
+    Refund,
+)
+from licensing.models.usage import CountedReplay, LicenseToken, Seat
+
+__all__ = [
+    "Acceptance",
+    "AccessRequest",
+    "CountedReplay",
+    "Coupon",
+    "Grant",
+    "InvoiceEntry",
+    "LedgerLine",
+    "LedgerTransaction",
+    "LicenseToken",
+    "Movement",
+    "Offer",
+    "Order",
+    "ProviderEvent",
+    "PurchasePolicy",
+    "Refund",
+    "Seat",
+    "Terms",
+]

@@ -1,0 +1,219 @@
+"""Stripe: Checkout for the payment, Billing for subscriptions. Only the endpoints named here are used:
+
+POST /v1/checkout/sessions · GET /v1/checkout/sessions/{id} · POST …/expire · GET /v1/payment_intents/{id} ·
+GET, POST /v1/refunds · GET /v1/disputes · GET, POST /v1/subscriptions/{id} · GET /v1/invoices · GET /v1/events ·
+POST /v1/billing_portal/sessions. A restricted key needs exactly these.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any, cast
+
+import stripe
+from django.conf import settings
+
+from licensing.domain.bookkeeping import Fact, MovementKind
+from licensing.domain.entitling import Facts, Subscription
+from licensing.models import Order
+from licensing.payments.protocol import ProviderTrouble, Started
+
+TIMEOUT_SECONDS = 20
+_OPEN_DISPUTE = frozenset({"needs_response", "under_review", "warning_needs_response", "warning_under_review"})
+_STATUS = frozenset({"trialing", "active", "past_due", "unpaid", "canceled"})
+
+
+def client() -> stripe.StripeClient:
+    """The official SDK with our key; it repeats failed requests by itself, under the same idempotency key."""
+    return _client(settings.KEIKEN.stripe_api_key, settings.KEIKEN.stripe_api_base)
+
+
+@functools.lru_cache(maxsize=4)
+def _client(api_key: str, address: str) -> stripe.StripeClient:
+    """Kept, so that connections are used again."""
+    return stripe.StripeClient(
+        api_key,
+        base_addresses={"api": address},
+        max_network_retries=2,
+        http_client=stripe.RequestsClient(timeout=TIMEOUT_SECONDS),
+    )
+
+
+@contextlib.contextmanager
+def _asking() -> Iterator[stripe.StripeClient]:
+    """Stripe's errors as ours. Never a key in a message."""
+    try:
+        yield client()
+    except stripe.StripeError as error:
+        raise ProviderTrouble(f"Stripe answered {type(error).__name__} ({error.code or error.http_status})") from error
+
+
+class StripeProvider:
+    name = "stripe"
+
+    def start(self, order: Order, *, return_url: str) -> Started:
+        with _asking() as api:
+            session = api.v1.checkout.sessions.create(
+                cast(Any, _session_parameters(order, return_url)), {"idempotency_key": f"order-{order.pk}"}
+            )
+        return Started(external_id=session.id, checkout_url=session.url or "")
+
+    def facts(self, order: Order) -> Facts:
+        if not order.external_id:
+            return Facts()
+        with _asking() as api:
+            session = api.v1.checkout.sessions.retrieve(order.external_id)
+            if session.mode == "subscription":
+                return _subscription_facts(api, session)
+            movements = _movements(api, session.payment_intent) if session.payment_intent else []
+        return Facts(movements=movements, is_canceled=session.status == "expired", tax_minor=_tax(session))
+
+    def refund(self, order: Order, *, amount_minor: int, key: str) -> None:
+        with _asking() as api:
+            session = api.v1.checkout.sessions.retrieve(order.external_id)
+            intent = session.payment_intent
+            if session.mode == "subscription":
+                intent = next((intent for _invoice, intent in _paid_invoices(api, _id(session.subscription))), None)
+            if intent is None:
+                raise ProviderTrouble("nothing was paid yet")
+            api.v1.refunds.create(
+                {"payment_intent": _id(intent), "amount": amount_minor, "metadata": {"order": str(order.pk)}},
+                {"idempotency_key": f"refund-{key}"},
+            )
+
+    def cancel(self, order: Order) -> None:
+        with _asking() as api:
+            session = api.v1.checkout.sessions.retrieve(order.external_id)
+            if session.subscription:
+                api.v1.subscriptions.update(
+                    _id(session.subscription),
+                    {"cancel_at_period_end": True},
+                    {"idempotency_key": f"cancel-{order.pk}"},
+                )
+            elif session.status == "open":
+                api.v1.checkout.sessions.expire(order.external_id)
+
+
+def _session_parameters(order: Order, return_url: str) -> dict[str, Any]:
+    offer, metadata = order.offer, {"order": str(order.pk)}
+    price: dict[str, Any] = {
+        "currency": order.currency.lower(),
+        "unit_amount": order.net_minor,
+        "tax_behavior": "exclusive",
+        "product_data": {"name": str(offer.experience)},
+    }
+    parameters: dict[str, Any] = {
+        "mode": "subscription" if offer.interval else "payment",
+        "client_reference_id": str(order.pk),
+        "metadata": metadata,
+        "line_items": [{"quantity": 1, "price_data": price}],
+        "automatic_tax": {"enabled": True},
+        "success_url": f"{return_url}?paid=1",
+        "cancel_url": return_url,
+    }
+    if offer.interval:
+        price["recurring"] = {"interval": offer.interval}
+        trial = {"trial_period_days": offer.trial_days} if offer.trial_days else {}
+        parameters["subscription_data"] = {"metadata": metadata, **trial}
+    else:
+        parameters["payment_intent_data"] = {"metadata": metadata}
+    return parameters
+
+
+def _subscription_facts(api: stripe.StripeClient, session: Any) -> Facts:
+    if not session.subscription:
+        return Facts(is_canceled=session.status == "expired")
+    subscription = api.v1.subscriptions.retrieve(_id(session.subscription))
+    movements: list[Fact] = []
+    for invoice, intent in _paid_invoices(api, subscription.id):
+        moved = _movements(api, intent) if intent else []
+        # The invoice is what was paid, however many attempts its payment took.
+        movements += [fact for fact in moved if fact.kind != "payment"]
+        movements.append(Fact("payment", invoice.id, invoice.amount_paid, _moment(invoice.created)))
+    return Facts(
+        movements=movements,
+        subscription=Subscription(
+            status=cast(Any, subscription.status if subscription.status in _STATUS else "unpaid"),
+            period_end=_moment(max(item.current_period_end for item in subscription["items"].data)),
+            ends_with_period=subscription.cancel_at_period_end,
+            ended_at=_moment(subscription.ended_at) if subscription.ended_at else None,
+        ),
+        tax_minor=_tax(session),
+    )
+
+
+def _paid_invoices(api: stripe.StripeClient, subscription_id: str) -> Iterator[tuple[Any, str | None]]:
+    """Each invoice that money was paid for, oldest first, with its payment intent."""
+    invoices = api.v1.invoices.list(
+        {"subscription": subscription_id, "status": "paid", "limit": 100, "expand": ["data.payments"]}
+    )
+    paid = [invoice for invoice in invoices.auto_paging_iter() if invoice.amount_paid]
+    for invoice in sorted(paid, key=lambda invoice: (invoice.created, invoice.id)):
+        payments = invoice.payments.data if invoice.payments else []
+        intents = [_id(entry.payment.payment_intent) for entry in payments if entry.payment.payment_intent]
+        yield invoice, intents[0] if intents else None
+
+
+def _movements(api: stripe.StripeClient, intent: Any) -> list[Fact]:
+    """The payment, its refunds and its disputes."""
+    payment = api.v1.payment_intents.retrieve(_id(intent))
+    found: list[Fact] = []
+    if payment.status == "succeeded":
+        found.append(Fact("payment", payment.id, payment.amount_received, _moment(payment.created)))
+    for refund in api.v1.refunds.list({"payment_intent": payment.id, "limit": 100}).auto_paging_iter():
+        if refund.status == "succeeded":
+            found.append(Fact("refund", refund.id, refund.amount, _moment(refund.created)))
+    for dispute in api.v1.disputes.list({"payment_intent": payment.id, "limit": 100}).auto_paging_iter():
+        found += _dispute_facts(dispute)
+    return found
+
+
+def _dispute_facts(dispute: Any) -> list[Fact]:
+    """A dispute that is only a warning moves no money; one that is decided was opened before."""
+    at = _moment(dispute.created)
+    if dispute.status.startswith("warning") or dispute.status == "prevented":
+        return []
+    kinds: list[MovementKind] = ["dispute"]
+    if dispute.status not in _OPEN_DISPUTE:
+        kinds.append("dispute_won" if dispute.status == "won" else "dispute_lost")
+    return [Fact(kind, dispute.id, dispute.amount, at) for kind in kinds]
+
+
+def _tax(session: Any) -> int | None:
+    details = session.total_details
+    return int(details.amount_tax) if details and session.status == "complete" else None
+
+
+def _id(reference: Any) -> str:
+    """Of an object that may be expanded."""
+    return reference if isinstance(reference, str) else str(reference.id)
+
+
+def _moment(seconds: int) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)
+
+
+def order_of(event: dict[str, Any]) -> str | None:
+    """The order that an event is about: as its object says, else as its payment says when asked. None: not ours."""
+    thing = event["data"]["object"]
+    for metadata in (
+        thing.get("metadata"),
+        ((thing.get("parent") or {}).get("subscription_details") or {}).get("metadata"),
+    ):
+        if metadata and metadata.get("order"):
+            return str(metadata["order"])
+    intent = thing["id"] if thing.get("object") == "payment_intent" else thing.get("payment_intent")
+    if not intent:
+        return None
+    with _asking() as api:
+        payment = api.v1.payment_intents.retrieve(_id(intent))
+    return str((payment.to_dict().get("metadata") or {}).get("order") or "") or None
+
+
+def portal_url(customer_id: str, return_url: str) -> str:
+    """Where a customer looks after cards and invoices. Raises ProviderTrouble."""
+    with _asking() as api:
+        return api.v1.billing_portal.sessions.create({"customer": customer_id, "return_url": return_url}).url

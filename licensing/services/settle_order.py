@@ -1,0 +1,127 @@
+"""Bring an order and its license to what its payment facts say. Every road leads here: webhook, operator, nightly.
+
+Nothing depends on which event was heard, or in which order: the provider is asked for everything it knows, and the
+same facts always come to the same end (the idea of fetching instead of trusting an event's content is Stripe's own
+advice for webhooks).
+"""
+
+from __future__ import annotations
+
+import uuid
+from datetime import datetime
+
+from django.db import transaction
+from django.utils import timezone
+
+from accounts.actors import SYSTEM
+from accounts.services import audit
+from licensing.domain.bookkeeping import in_order
+from licensing.domain.entitling import Facts, Standing, standing_of
+from licensing.models import Grant, Order
+from licensing.payments import provider
+from licensing.services.agreeing import locked_organization, open_grants
+from licensing.services.bookkeeping import write_movement
+from licensing.services.permissions import give_permissions, take_permissions
+
+
+def settle_order(*, order_id: uuid.UUID | str) -> Order:
+    """The order as it stands now. May run twice at once, be killed anywhere, and run again. Raises ProviderTrouble.
+
+    The provider is asked while the order's row is locked: whoever waits for the lock asks later and so knows more.
+    """
+    organization_id = Order.objects.values_list("organization_id", flat=True).get(pk=order_id)
+    with transaction.atomic(durable=True):
+        # Always the organization first: accepting and ordering lock in this order, too.
+        locked_organization(organization_id)
+        order = (
+            Order.objects.select_for_update(of=("self",))
+            .select_related("offer__experience__organization", "offer__terms", "acceptance__organization__group")
+            .get(pk=order_id)
+        )
+        facts = provider(order.driver).facts(order)
+        _take_tax(order, facts)
+        _write_movements(order, facts)
+        standing = standing_of(facts, total_minor=order.total_minor, grant_days=order.offer.grant_days)
+        _apply_to_order(order, facts, standing)
+        if order.billed_month is None:
+            _apply_to_grants(order, standing)
+    return order
+
+
+def _take_tax(order: Order, facts: Facts) -> None:
+    """Where the provider reckons the tax, it is known with the checkout; later payments divide like the first."""
+    if facts.tax_minor is not None and facts.tax_minor != order.tax_minor and not order.movements.exists():
+        order.tax_minor = facts.tax_minor
+        order.save(update_fields=["tax_minor"])
+
+
+def _write_movements(order: Order, facts: Facts) -> None:
+    earlier = list(order.movements.order_by("pk"))
+    known = {(movement.kind, movement.external_id) for movement in earlier}
+    for fact in in_order(facts.movements):
+        if (fact.kind, fact.external_id) not in known:
+            earlier.append(write_movement(order, fact, earlier))
+            _tell(order, f"order.{fact.kind}", {"amount_minor": fact.amount_minor, "currency": order.currency})
+
+
+def _apply_to_order(order: Order, facts: Facts, standing: Standing) -> None:
+    subscription = facts.subscription
+    wanted = {
+        "state": standing.order,
+        "period_end": subscription.period_end if subscription else None,
+        "ends_with_period": subscription.ends_with_period if subscription else order.ends_with_period,
+    }
+    if any(getattr(order, name) != value for name, value in wanted.items()):
+        for name, value in wanted.items():
+            setattr(order, name, value)
+        order.save(update_fields=list(wanted))
+
+
+def _apply_to_grants(order: Order, standing: Standing) -> None:
+    if not standing.is_granted:
+        return
+    grants = list(order.grants.select_related("organization__group", "experience").order_by("experience_id"))
+    if not grants:
+        starts_at = standing.starts_at or order.created_at
+        grants = open_grants(SYSTEM, order.acceptance, starts_at=starts_at, ends_at=standing.ends_at, order=order)
+    for grant in grants:
+        _apply_to_grant(order, grant, standing)
+
+
+def _apply_to_grant(order: Order, grant: Grant, standing: Standing) -> None:
+    """Ends, freezes, thaws or takes back. What the publisher revoked stays revoked, whatever is paid."""
+    if grant.revoked_at is not None:
+        return
+    now = timezone.now()
+    changes: dict[str, datetime | str | None] = {}
+    if standing.ends_at is not None and grant.ends_at != standing.ends_at:
+        changes["ends_at"] = standing.ends_at
+        if grant.closed_at is not None and standing.ends_at > now:
+            changes["closed_at"] = None
+    if standing.revoked_code:
+        changes |= {
+            "revoked_at": now,
+            "revoked_code": standing.revoked_code,
+            "revoked_reason": "The payment was given back." if standing.order == "refunded" else "",
+            "frozen_at": None,
+        }
+    elif bool(grant.frozen_at) != standing.is_frozen:
+        changes["frozen_at"] = now if standing.is_frozen else None
+    if not changes:
+        return
+    Grant.objects.filter(pk=grant.pk).update(**changes)
+    if "revoked_at" in changes or changes.get("frozen_at"):
+        take_permissions(grant)
+    elif "frozen_at" in changes or "closed_at" in changes:
+        give_permissions(grant)
+    _tell(order, "license.settled", {"grant": str(grant.pk), **{name: str(value) for name, value in changes.items()}})
+
+
+def _tell(order: Order, action: str, details: dict[str, object]) -> None:
+    audit.record(
+        actor=SYSTEM,
+        action=action,
+        target=str(order),
+        organization_id=order.organization_id,
+        details={"order": str(order.pk), **details},
+    )
