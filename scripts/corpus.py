@@ -1,4 +1,4 @@
-"""Try our package rules on the files of others: every Agent Skill below a folder, by file rules, front matter and packing.
+"""Try the package rules on the files of others: every Agent Skill below a folder is read, checked and packed.
 
 Each skill's files are read under the package limits, its ``SKILL.md`` is parsed, and with the smallest possible
 ``experience.yaml`` beside it the folder is checked, packed and unpacked again, byte for byte. Nothing of it is kept.
