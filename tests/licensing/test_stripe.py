@@ -11,22 +11,16 @@ from typing import Any
 
 import pytest
 from django.db.models import Sum
-from guardian.models import GroupObjectPermission
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from accounts.actors import Actor
 from accounts.domain.refusals import Refusal
-from accounts.models import Membership, Organization
 from licensing.models import LedgerLine, Offer, Order, ProviderEvent
 from licensing.services.change_order import cancel_order, refund_order
-from licensing.services.create_offer import Pricing, create_offer
-from licensing.services.place_order import place_order
 from licensing.services.receive_event import process_event, process_waiting
 from licensing.services.reconcile import reconcile
-from tests import factories
-from tests.accounts.conftest import actor_for
 from tests.licensing import stripe_double
+from tests.licensing.buying import end_state, new_buyer, offer_of, order
 from tests.licensing.conftest import Shop
 from tests.licensing.stripe_double import StripeDouble
 
@@ -47,31 +41,6 @@ def stripe(settings: Any) -> Iterator[StripeDouble]:
         yield double
 
 
-def offer_of(shop: Shop, **pricing: Any) -> Offer:
-    kind = "subscription" if pricing.get("interval") else "purchase"
-    days = pricing.pop("grant_days", None)
-    priced = Pricing(**{"price_minor": 4_900, "currency": "EUR", **pricing})
-    return create_offer(
-        actor=shop.publisher, experience=shop.public, terms=shop.terms, kind=kind, grant_days=days, pricing=priced
-    )
-
-
-def order(shop: Shop, offer: Offer, buyer: Any = None) -> Order:
-    return place_order(
-        actor=buyer or shop.buyer,
-        offer_id=offer.pk,
-        terms_sha256=offer.terms.text_sha256,
-        return_url="http://127.0.0.1/x",
-    )
-
-
-def new_buyer(slug: str) -> Actor:
-    organization = factories.organization(slug)
-    person = factories.person(f"buyer@{slug}.example")
-    Membership.objects.create(person=person, organization=organization, role="buyer")
-    return actor_for(person, organization)
-
-
 def deliver(event: dict[str, Any]) -> None:
     row, _created = ProviderEvent.objects.get_or_create(
         driver="stripe", event_id=event["id"], defaults={"kind": event["type"], "payload": event}
@@ -82,31 +51,6 @@ def deliver(event: dict[str, Any]) -> None:
 def deliver_all(double: StripeDouble) -> None:
     for event in double.events:
         deliver(event)
-
-
-def permissions_of(organization: Organization) -> set[str]:
-    rows = GroupObjectPermission.objects.filter(group_id=organization.group_id)
-    return set(rows.values_list("permission__codename", flat=True))
-
-
-def end_state(row: Order) -> dict[str, Any]:
-    """All that must not depend on how it was heard; times of ours are left out."""
-    row.refresh_from_db()
-    lines = LedgerLine.objects.filter(transaction__movement__order=row)
-    sums = lines.values_list("account", "organization_id", "currency").annotate(sum=Sum("amount_minor"))
-    grants = row.grants.order_by("experience_id")
-    return {
-        "state": row.state,
-        "period_end": row.period_end,
-        "ends_with_period": row.ends_with_period,
-        "ledger": sorted(map(tuple, sums), key=str),
-        "keys": sorted(row.movements.values_list("kind", "external_id", "amount_minor")),
-        "grants": [
-            (grant.starts_at, grant.ends_at, bool(grant.frozen_at), bool(grant.revoked_at), grant.revoked_code)
-            for grant in grants
-        ],
-        "permissions": permissions_of(row.organization),
-    }
 
 
 # --- one purchase after the other

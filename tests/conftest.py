@@ -1,0 +1,25 @@
+"""What holds after every test, whatever it was about."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from django.db import connection
+
+
+@pytest.fixture(autouse=True)
+def _the_ledger_balances(request: pytest.FixtureRequest) -> Iterator[None]:
+    """All money that a test moved comes to nothing per currency, and the checks that wait for a commit agree."""
+    if request.node.get_closest_marker("django_db") or {"db", "transactional_db"} & set(request.fixturenames):
+        request.getfixturevalue("db")
+        yield
+        with connection.cursor() as cursor:
+            if connection.in_atomic_block:
+                cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+            cursor.execute(
+                "SELECT currency, sum(amount_minor) FROM licensing_ledgerline GROUP BY 1 HAVING sum(amount_minor) <> 0"
+            )
+            assert cursor.fetchall() == []
+    else:
+        yield
