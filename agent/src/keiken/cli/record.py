@@ -16,6 +16,8 @@ from keiken.cli.terminal import Terminal, plain
 from keiken.errors import UsageError
 from keiken.i18n import _
 from keiken.record import record_shell
+from keiken.record.redact import secret_name
+from keiken.replay.masking import SHORTEST
 
 
 @click.group("record", cls=Group, help=_("Record a procedure while it is done; what comes out is a draft package."))
@@ -56,7 +58,7 @@ def shell(terminal: Terminal, /, **given: Any) -> None:
         version=given["version_"],
         license=given["license_"],
         secrets=_secrets(given["secret_names"]),
-        on_line=lambda line: terminal.note(f"$ {line.text}") if given["script"] else None,
+        on_line=lambda text: terminal.note(f"$ {text}"),
     )
     manifest = draft.package.manifest
     document = {
@@ -69,7 +71,10 @@ def shell(terminal: Terminal, /, **given: Any) -> None:
         "conditions": dict(manifest.conditions),
         "redacted": draft.redacted,
         "questions": draft.questions,
+        "warnings": draft.warnings,
     }
+    for warning in draft.warnings:
+        terminal.note(warning)
     terminal.answer(
         document,
         _("{n} lines became {steps} steps in {folder}").format(
@@ -84,13 +89,27 @@ def shell(terminal: Terminal, /, **given: Any) -> None:
 def _secrets(names: tuple[str, ...]) -> dict[str, str]:
     """Values that must not reach the draft. Raises UsageError for a variable that is not set."""
     found = {}
-    for name in names:
-        value = os.environ.get(f"{SECRET_VARIABLE}{name.upper()}")
+    for given in names:
+        name = secret_name(given)
+        variable = f"{SECRET_VARIABLE}{name.upper()}"
+        value = os.environ.get(variable, "")
+        if not name:
+            raise UsageError(
+                "secret_name_invalid",
+                _("'{name}' is no name of a secret.").format(name=given),
+                _("Use letters, digits and underscores, as in api_token."),
+            )
         if not value:
             raise UsageError(
                 "secret_missing",
-                _("{variable} is not set.").format(variable=f"{SECRET_VARIABLE}{name.upper()}"),
+                _("{variable} is not set.").format(variable=variable),
                 _("Set it to the value that must not reach the draft."),
+            )
+        if len("".join(value.split())) < SHORTEST:
+            raise UsageError(
+                "secret_too_short",
+                _("The secret '{name}' has fewer than 4 characters.").format(name=name),
+                _("So short a text cannot be masked; give a longer one."),
             )
         found[name] = value
     return found

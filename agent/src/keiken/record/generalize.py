@@ -3,61 +3,32 @@
 from __future__ import annotations
 
 import re
-import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from keiken.conditions.versions import normal_version
 from keiken.i18n import _
+from keiken.package import scripts
 from keiken.record.redact import Redactor
+from keiken.record.remarks import Shown, remarks
 from keiken.record.session import Line
+from keiken.record.steps import StepMaker, prelude, set_by, title, undo
+from keiken.record.values import Places, recurring
 
 NOISE = {
-    "ls",
-    "ll",
-    "pwd",
-    "clear",
-    "history",
-    "exit",
-    "logout",
-    "echo",
-    "cat",
-    "less",
-    "man",
-    "which",
-    "whoami",
-    "date",
-    "true",
-}
-EDITORS = {"vi", "vim", "nano", "emacs", "code", "ed", "pico"}
-SHELL_ONLY = re.compile(r"[|&;<>()$`*?\[\]{}~#!\\\n]|^\s*[A-Za-z_]\w*=")
-BUILTINS = {
-    "cd",
-    "export",
-    "set",
-    "umask",
-    "test",
-    "[",
-    "printf",
-    "read",
-    "source",
-    ".",
-    "unset",
-    "exit",
-    "return",
-    "echo",
-    "true",
-}
+    "ls", "ll", "pwd", "clear", "history", "exit", "logout", "echo", "cat", "less", "more", "man", "which", "whoami",
+    "date", "true", ":", "type", "help", "env", "printenv",
+}  # fmt: skip
+SHOWN = 80
+EDITORS = {"vi", "vim", "nvim", "nano", "emacs", "code", "ed", "pico"}
 COREUTILS = set(
     """basename cat chmod chown cksum cp cut date dd df dirname du env expand expr fold head id install join ln ls
     md5sum mkdir mkfifo mktemp mv nl nproc od paste pr printf readlink realpath rm rmdir seq sha1sum sha256sum sha512sum
     shuf sleep sort split stat sum tac tail tee timeout touch tr truncate tsort uname uniq wc yes""".split()
 )
 """Every system has them and their versions say little; a condition on each would only be noise."""
-VALUE = re.compile(
-    r"(?<![\w.-])(?:\d{4}[.-]\d{2}(?:[.-]\d{2})?|v?\d+\.\d+\.\d+|[a-z0-9-]+(?:\.[a-z0-9-]+)*\.(?:example|com|net|org|local|test))(?![\w])|(?<=-)\d{4}\.\d{2}(?=\.)"
-)
 
 
 @dataclass
@@ -66,140 +37,93 @@ class Proposal:
 
     parts: dict[str, Any]
     questions: list[str] = field(default_factory=list)
+    told: list[str] = field(default_factory=list)
+    """The redacted line of each step, in their order."""
 
 
-def propose(lines: Sequence[Line], facts: Mapping[str, Any], redactor: Redactor) -> Proposal:
-    """A draft of the manifest without name and title. The secrets of the lines must be known to the redactor."""
+def propose(
+    lines: Sequence[Line],
+    facts: Mapping[str, Any],
+    redactor: Redactor,
+    *,
+    job: Path,
+    inherited: Mapping[str, str],
+) -> Proposal:
+    """A draft of the manifest without name and title. The secrets of the lines must be known to the redactor.
+
+    ``inherited`` are environment variables whose values are secrets of the redactor, to the secrets' names.
+    """
     questions: list[str] = []
-    kept = [line for line in lines if _is_kept(line, questions)]
-    values = _recurring_values(kept)
-    steps = [_Step(line, values, redactor, number).build() for number, line in enumerate(kept, 1)]
-    commands = sorted({command for line in kept for command in _commands(line.text)} - BUILTINS)
+
+    def shown(line: Line) -> str:
+        return title(line.text, redactor, SHOWN)
+
+    kept = [line for line in lines if _is_kept(line, questions, shown)]
+    values = {v: name for v, name in recurring(line.text for line in kept).items() if not redactor.found_in(v)}
+    places = Places(values, redactor.forms(), "\n".join(line.text for line in lines))
+    indexes = [number for number, one in enumerate(lines) if any(one is line for line in kept)]
+    makers = [StepMaker(lines[n], prelude(lines, n), places, redactor, inherited) for n in indexes]
+    steps = [maker.build(number) for number, maker in enumerate(makers, 1)]
+    commands = _commands([text for maker in makers for text in (*maker.before, maker.line.text)], steps)
     conditions = _conditions(commands, facts)
+    used = [name for name in redactor.names if f"secrets.{name} " in str(steps)]
     parts: dict[str, Any] = {
         "conditions": conditions,
-        "parameters": {
-            name: {
-                "type": "string",
-                "pattern": "^[A-Za-z0-9][A-Za-z0-9._-]{0,80}$",
-                "default": value,
-                "description": "A value that stood in several places of the recording",
-            }
-            for value, name in values.items()
-        },
-        "secrets": [name for name in redactor.names if any(f"secrets.{name} " in str(step) for step in steps)],
+        "parameters": {name: _parameter(value) for value, name in values.items()},
+        "secrets": used,
         "permissions": {"commands": commands, "write": ["work/**"]},
         "steps": steps,
-        "undo": _undo(kept, values),
-        "scenarios": _scenarios(conditions, redactor.names, steps),
+        "undo": undo(kept, places, redactor),
+        "scenarios": _scenarios(conditions, used),
     }
+    questions += remarks(lines, kept, job, inherited, shown)
     if values:
         questions.append(_("Are the parameters {names} well named?").format(names=", ".join(values.values())))
     questions.append(_("Do the checks look at what matters, or only at what was easy to see?"))
-    return Proposal({name: part for name, part in parts.items() if part}, questions)
+    return Proposal(
+        {name: part for name, part in parts.items() if part},
+        [redactor.redact(question) for question in questions],
+        [redactor.redact(line.text) for line in kept],
+    )
 
 
-def _is_kept(line: Line, questions: list[str]) -> bool:
-    first = _first_word(line.text)
-    touched = bool(line.made or line.changed or line.removed)
+def commands_of(text: str) -> set[str]:
+    """The commands of a line that another program may have to be there for."""
+    return {name for name in scripts.commands(text) if re.fullmatch(r"[A-Za-z0-9._+-]+", name)}
+
+
+def _commands(texts: Sequence[str], steps: Sequence[Mapping[str, Any]]) -> list[str]:
+    own = {name for text in texts for name in set_by(text) or ()}
+    found = {name for text in texts for name in commands_of(text)} - own
+    return sorted(found | {step["run"][0] for step in steps if "run" in step})
+
+
+def _parameter(value: str) -> dict[str, Any]:
+    return {
+        "type": "string",
+        "pattern": "^[A-Za-z0-9][A-Za-z0-9._-]{0,80}$",
+        "default": value,
+        "description": "A value that stood in several places of the recording",
+    }
+
+
+def _is_kept(line: Line, questions: list[str], shown: Shown) -> bool:
+    words = line.text.split()
+    first = words[0] if words else ""
+    touched = [*line.made, *line.changed, *line.removed, *line.folders]
     if first in EDITORS:
-        questions.append(_("'{line}' opened an editor; replace it by a file step.").format(line=line.text[:80]))
+        questions.append(_("'{line}' opened an editor; replace it by a file step.").format(line=shown(line)))
         return False
     if line.exit_code != 0:
-        questions.append(_("'{line}' failed and was left out.").format(line=line.text[:80]))
+        failed = _("'{line}' failed and was left out.")
+        if touched:
+            failed = _("'{line}' failed and was left out, although it changed {paths}.")
+        questions.append(failed.format(line=shown(line), paths=", ".join(touched[:3])))
         return False
-    return touched or first not in NOISE | {"cd"}
-
-
-def _first_word(text: str) -> str:
-    words = text.split()
-    return words[0] if words else ""
-
-
-def _commands(text: str) -> set[str]:
-    """The first words of the simple commands of a line."""
-    found = set()
-    for part in re.split(r"\n|;|&&|\|\|?|\$\(", text):
-        words = [word for word in part.split() if not re.match(r"^[A-Za-z_]\w*=", word)]
-        if words and re.fullmatch(r"[A-Za-z0-9._+-]+", words[0]):
-            found.add(words[0])
-    return found
-
-
-def _recurring_values(lines: Sequence[Line]) -> dict[str, str]:
-    """Value to parameter name, for versions, dates and host names that stand in at least two places."""
-    text = "\n".join(line.text for line in lines)
-    counts: dict[str, int] = {}
-    for match in VALUE.finditer(text):
-        counts[match.group()] = counts.get(match.group(), 0) + 1
-    names: dict[str, str] = {}
-    for value, count in counts.items():
-        if count > 1:
-            kind = "release" if re.match(r"^v?\d", value) else "host"
-            names[value] = kind if kind not in names.values() else f"{kind}_{len(names) + 1}"
-    return names
-
-
-class _Step:
-    def __init__(self, line: Line, values: Mapping[str, str], redactor: Redactor, number: int) -> None:
-        self.line, self.values, self.redactor, self.number = line, values, redactor, number
-
-    def build(self) -> dict[str, Any]:
-        line = self.line
-        step: dict[str, Any] = {"id": f"step_{self.number}", "title": self._title()}
-        words = None if SHELL_ONLY.search(line.text) or line.cwd else shlex.split(line.text)
-        if words and words[0] not in BUILTINS:
-            step["run"] = [self._filled(word) for word in words]
-        else:
-            step |= self._shell()
-        step["expect"] = ["result.exit_code == 0", *self._effects()]
-        return step
-
-    def _title(self) -> str:
-        return self.redactor.redact(re.sub(r"\s+", " ", self.line.text))[:120]
-
-    def _filled(self, word: str) -> str:
-        for value, name in self.values.items():
-            word = word.replace(value, f"${{{{ parameters.{name} }}}}")
-        return self.redactor.replace(word, lambda name: f"${{{{ secrets.{name} }}}}")
-
-    def _shell(self) -> dict[str, Any]:
-        """Values reach a script only as variables; inside single quotes they could not, and stay as they were."""
-        script, env = self.line.text, {}
-        if "'" not in script:
-            for value, name in self.values.items():
-                if value in script:
-                    script = script.replace(value, f"${{{name.upper()}}}")
-                    env[name.upper()] = f"${{{{ parameters.{name} }}}}"
-
-        def variable(name: str) -> str:
-            env[f"SECRET_{name.upper()}"] = f"${{{{ secrets.{name} }}}}"
-            return f"${{SECRET_{name.upper()}}}"
-
-        script = self.redactor.replace(script, variable)
-        if self.line.cwd:
-            script = f"cd {shlex.quote(self.line.cwd)}\n{script}"
-        return {"shell": script, **({"env": env} if env else {})}
-
-    def _effects(self) -> list[str]:
-        checks = []
-        for path in [*self.line.made, *self.line.changed][:20]:
-            name = expression_of(path, self.values)
-            size = self.line.sizes.get(path, 0)
-            checks.append(f"file({name}).size > 0" if size else f"file({name}).exists")
-            if self.line.modes.get(path) == "0600":
-                checks.append(f"file({name}).mode == '0600'")
-        checks += [f"!file({expression_of(path, self.values)}).exists" for path in self.line.removed[:20]]
-        return checks
-
-
-def expression_of(path: str, values: Mapping[str, str]) -> str:
-    """A path as CEL text, with the parameters in the place of their values."""
-    quoted = path.replace("\\", "\\\\").replace("'", "\\'")
-    text = f"'{quoted}'"
-    for value, name in values.items():
-        text = text.replace(value, f"' + parameters.{name} + '")
-    return text.removesuffix(" + ''").removeprefix("'' + ")
+    if touched:
+        return True
+    is_simple = not re.search(r"[|;&\n]|\$\(|`", line.text)
+    return set_by(line.text) is None and not (is_simple and first in NOISE | {"cd"})
 
 
 def _conditions(commands: Sequence[str], facts: Mapping[str, Any]) -> dict[str, Any]:
@@ -212,34 +136,8 @@ def _conditions(commands: Sequence[str], facts: Mapping[str, Any]) -> dict[str, 
     return conditions
 
 
-def _undo(lines: Sequence[Line], values: Mapping[str, str]) -> list[dict[str, Any]]:
-    """Remove what the session made and left."""
-    left: dict[str, None] = {}
-    for line in lines:
-        left |= dict.fromkeys(line.made)
-        for path in line.removed:
-            left.pop(path, None)
-    steps = []
-    for number, path in enumerate(list(left)[:20], 1):
-        target = path
-        for value, name in values.items():
-            target = target.replace(value, f"${{{{ parameters.{name} }}}}")
-        steps.append(
-            {
-                "id": f"undo_{number}",
-                "title": f"Remove {path}",
-                "file": {"remove": target},
-                "expect": [f"!file({expression_of(path, values)}).exists"],
-            }
-        )
-    return steps
-
-
-def _scenarios(
-    conditions: Mapping[str, Any], secrets: Sequence[str], steps: Sequence[Mapping[str, Any]]
-) -> list[dict[str, Any]]:
-    used = [name for name in secrets if f"secrets.{name} " in str(steps)]
-    example = {"secrets": {name: f"example-{name}" for name in used}} if used else {}
+def _scenarios(conditions: Mapping[str, Any], secrets: Sequence[str]) -> list[dict[str, Any]]:
+    example = {"secrets": {name: f"example-{name}" for name in secrets}} if secrets else {}
     tool = next((key for key in conditions if key.startswith("tool.")), None)
     facts = {tool: "0.0.1"} if tool else {"os.family": "plan9"}
     return [

@@ -4,18 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from keiken.errors import UsageError
-from keiken.i18n import _
 from keiken.package import Package, load
-from keiken.record.write import write_package
+from keiken.record.write import new_folder, require_new, write_package
 
 
 def init(*, folder: Path, name: str, title: str = "") -> Package:
     """Write a small working package into the absent or empty ``folder``. Raises UsageError, PackageError."""
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise UsageError(
-            "folder_not_empty", _("{folder} is not empty.").format(folder=folder), _("Choose a new folder.")
-        )
+    require_new(folder)
     parts = {
         "experience": "1",
         "name": name,
@@ -61,7 +56,7 @@ def init(*, folder: Path, name: str, title: str = "") -> Package:
             },
         ],
     }
-    if folder.exists():
-        folder.rmdir()
-    write_package(folder, parts, None, (), "")
+    with new_folder(folder) as staged:
+        write_package(staged, parts, None, (), "")
+        load(staged)
     return load(folder)
