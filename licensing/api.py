@@ -84,6 +84,9 @@ class PricingShape(serializers.Serializer[object]):
         required=False, allow_null=True, default=None, min_value=1, help_text="Licenses at a time; null: any number."
     )
     replays_free = serializers.IntegerField(required=False, default=0, min_value=0)
+    versions = serializers.CharField(
+        required=False, allow_blank=True, default="", max_length=100, help_text="A range like >=1.0,<2; empty: all."
+    )
     replays_quota = serializers.IntegerField(
         required=False, allow_null=True, default=None, min_value=1, help_text="Successful replays a month."
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from licensing import api, orders_api
+from licensing import api, orders_api, tokens_api
 
 urlpatterns = [
     path("organizations/<slug:organization>/terms", api.OrganizationTermsView.as_view(), name="api_organization_terms"),
@@ -20,6 +20,8 @@ urlpatterns = [
     path("orders/<str:order>", orders_api.OrderView.as_view(), name="api_order"),
     path("grants/<str:grant>/seats/<slug:agent>", orders_api.SeatView.as_view(), name="api_seat"),
     path("webhooks/stripe", orders_api.StripeWebhookView.as_view(), name="api_stripe"),
+    path("revocations", tokens_api.RevocationsView.as_view(), name="api_revocations"),
+    path("receipts", tokens_api.ReceiptsView.as_view(), name="api_receipts"),
     path("grants", api.GrantListView.as_view(), name="api_grants"),
     path("grants/<str:grant>", api.GrantView.as_view(), name="api_grant"),
 ]

@@ -11,6 +11,7 @@ from licensing.services.change_order import expire_orders
 from licensing.services.end_grants import end_grants
 from licensing.services.receive_event import process_waiting
 from licensing.services.reconcile import reconcile
+from licensing.services.sign_licenses import sign_licenses
 
 logger = logging.getLogger(__name__)
 
@@ -18,6 +19,11 @@ logger = logging.getLogger(__name__)
 @shared_task(name="licensing.tasks.end_grants")
 def end_grants_task() -> int:
     return end_grants()
+
+
+@shared_task(name="licensing.tasks.sign_licenses", acks_late=True, ignore_result=True)
+def sign_licenses_task() -> int:
+    return sign_licenses()
 
 
 @shared_task(name="licensing.tasks.process_events", acks_late=True, ignore_result=True)

@@ -12,6 +12,7 @@ from accounts.actors import Actor, Scope
 from accounts.domain.refusals import Forbidden, PaymentRequired, Refusal
 from experiences.access import has_permission
 from experiences.models import Experience
+from keiken.conditions.versions import in_range
 from licensing.domain.bookkeeping import in_words
 from licensing.drivers import PAID_KINDS
 from licensing.models import Grant, Offer
@@ -33,8 +34,10 @@ def entitlement(
     *,
     scope: Scope,
     permission: Literal["download_experience", "replay_experience"],
+    version: str = "",
 ) -> Entitlement:
-    """Raises authentication_required (401), scope_missing (403) or license_required (403).
+    """Raises authentication_required (401), scope_missing, version_not_licensed, seats_taken (403), or why there is no
+    license: license_required and its kin (403), payment_required (402).
 
     ``experience`` must come from ``experiences.access``: whoever may not see it never gets here.
     """
@@ -47,6 +50,9 @@ def entitlement(
     # Both must say yes: the permission is what the rest of the platform asks, the grant is what runs out.
     if not has_permission(actor, permission, experience):
         raise _use_missing(grant, experience)
+    versions = grant.acceptance.offer.versions
+    if version and versions and not in_range(version, versions):
+        raise _version_missing(grant, experience, version)
     take_seat(actor=actor, grant=grant)
     return Entitlement(basis="grant", grant=grant)
 
@@ -113,6 +119,18 @@ def _use_missing(grant: Grant, experience: Experience) -> Forbidden:
     )
 
 
+def _version_missing(grant: Grant, experience: Experience, version: str) -> Forbidden:
+    versions = grant.acceptance.offer.versions
+    return Forbidden(
+        "version_not_licensed",
+        _("Your license of {name} is for the versions {versions}, not for {version}.").format(
+            name=experience, versions=versions, version=version
+        ),
+        _("Use one of those, or look for another offer on its page."),
+        {"grant": str(grant.pk), "versions": versions},
+    )
+
+
 def license_required(actor: Actor, experience: Experience) -> Refusal:
     """The refusal that says which offers there are and how to take one; 402 where all of them cost money."""
     name = str(experience)
@@ -154,5 +172,6 @@ def offer_summary(offer: Offer) -> dict[str, Any]:
             "text_url": f"/api/v1/terms/{terms.id}",
         },
         "grant_days": offer.grant_days,
+        "versions": offer.versions,
         "price": in_words(offer.price_minor, offer.currency) if offer.price_minor else "",
     }

@@ -7,6 +7,7 @@ from django.urls import URLPattern, URLResolver, include, path, re_path
 from marketplace.api.download import PackageView
 from marketplace.api.experiences import ExperienceListView, ExperienceView, SearchView
 from marketplace.api.field import RatingView, ReportView
+from marketplace.api.license import LicenseView
 from marketplace.api.root import IndexView, OpenApiView, UnknownAddressView
 
 EXPERIENCE = "experiences/<slug:organization>/<slug:name>"
@@ -18,6 +19,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("search", SearchView.as_view(), name="api_search"),
     path(EXPERIENCE, ExperienceView.as_view(), name="api_experience"),
     path(f"{EXPERIENCE}/versions/<str:version>/package", PackageView.as_view(), name="api_package"),
+    path(f"{EXPERIENCE}/versions/<str:version>/license", LicenseView.as_view(), name="api_license"),
     path(f"{EXPERIENCE}/reports", ReportView.as_view(), name="api_reports"),
     path(f"{EXPERIENCE}/rating", RatingView.as_view(), name="api_rating"),
     path("", include("accounts.api_urls")),

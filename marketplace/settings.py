@@ -184,6 +184,7 @@ CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_TASK_ROUTES = {
     "experiences.tasks.verify": {"queue": "verify"},
     "experiences.tasks.attest": {"queue": "attest"},
+    "licensing.tasks.sign_licenses": {"queue": "attest"},
 }
 CELERY_BEAT_SCHEDULE_FILENAME = str(KEIKEN.data_dir / "beat-schedule")
 CELERY_BEAT_SCHEDULE = {
@@ -192,6 +193,7 @@ CELERY_BEAT_SCHEDULE = {
     "forget-gone-workers": {"task": "experiences.tasks.forget_gone_workers", "schedule": 3600},
     "sweep-blobs": {"task": "experiences.tasks.sweep_blobs", "schedule": 24 * 3600},
     "end-grants": {"task": "licensing.tasks.end_grants", "schedule": 300},
+    "sign-licenses": {"task": "licensing.tasks.sign_licenses", "schedule": 60},
     "payment-events": {"task": "licensing.tasks.process_events", "schedule": 60},
     "reconcile": {"task": "licensing.tasks.reconcile", "schedule": 24 * 3600},
 }

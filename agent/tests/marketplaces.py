@@ -8,7 +8,7 @@ import json
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from loopback import Answer, Problem, Request, serving
 
 from keiken.package import digest, pack, unpack
 from keiken.trust import SigningKey, Verified, sign, verification_statement
+from keiken.trust.licenses import LICENSE_TYPE, REVOCATIONS_TYPE, License, Revocations
 
 KEY = "kk_abcdefghij_ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789abcdef"
 TERMS = "Use it well.\n"
@@ -57,6 +58,10 @@ MANIFEST: dict[str, Any] = {
 }
 
 
+def now(later: timedelta = timedelta()) -> str:
+    return (datetime.now(UTC) + later).isoformat(timespec="seconds")
+
+
 def write_package(folder: Path, **manifest: Any) -> Path:
     """A valid package; keyword arguments replace parts of the manifest."""
     document = {**MANIFEST, **manifest}
@@ -79,7 +84,11 @@ class Marketplace:
         self.attestations: dict[tuple[str, str, str], list[dict[str, Any]]] = {}
         self.is_granted = False
         self.is_offered = True
-        self.grant_changes: dict[str, Any] = {}
+        self.licenses = 0
+        self.license_changes: dict[str, Any] = {}
+        self.revoked: dict[str, str] = {}
+        self.revoked_at = ""
+        self.receipts: list[Any] = []
         self.reports: dict[str, Any] = {}
         self.ratings: list[Any] = []
         self.url = ""
@@ -280,8 +289,45 @@ class Marketplace:
             "ends_at": "2999-12-23T12:00:00Z",
             "revoked_at": None,
             "uses": ["replay"],
-            **self.grant_changes,
         }
+
+    def license(self, request: Request, organization: str, name: str, version: str) -> Answer:
+        """Signed like the real one; ``license_changes`` are what it says otherwise."""
+        place = self._named(organization, name, version)
+        if not self.is_granted:
+            raise Problem(403, "license_required", offers=self._offers())
+        self.licenses += 1
+        license = License(
+            **{
+                "id": f"license-{self.licenses}",
+                "server": self.url,
+                "organization": "globex",
+                "holder": "tester",
+                "experience": f"{place[0]}/{place[1]}",
+                "versions": "",
+                "grant": "grant-1",
+                "uses": ("replay",),
+                "issued_at": now(),
+                "expires_at": now(timedelta(days=30)),
+                "grant_ends_at": "",
+                "revocations_max_age_seconds": 3 * 24 * 3600,
+                "counted": False,
+                "month": now()[:7],
+                "replays_left": None,
+                "receipt_key": request.json["receipt_key"],
+                **self.license_changes,
+            }
+        )
+        return Answer(body={"envelope": sign(license.document(), self.key, LICENSE_TYPE)})
+
+    def revocations(self, _request: Request) -> Answer:
+        listed = Revocations(number=1, issued_at=self.revoked_at or now(), grants=self.revoked)
+        return Answer(body={"envelope": sign(listed.document(), self.key, REVOCATIONS_TYPE)})
+
+    def take_receipts(self, request: Request) -> Answer:
+        told = [payload_of(envelope) for envelope in request.json["receipts"]]
+        self.receipts += told
+        return Answer(body={"results": [{"replay_id": item["replay_id"], "is_counted": True} for item in told]})
 
     def accept(self, request: Request, _offer: str) -> Answer:
         if request.json != {"terms_sha256": TERMS_SHA256}:
@@ -322,6 +368,9 @@ ROUTES: list[tuple[str, str, View]] = [
     ("GET", "experiences/*/*/offers", Marketplace.offers),
     ("GET", "terms/*", Marketplace.terms),
     ("POST", "offers/*/acceptances", Marketplace.accept),
+    ("POST", "experiences/*/*/versions/*/license", Marketplace.license),
+    ("GET", "revocations", Marketplace.revocations),
+    ("POST", "receipts", Marketplace.take_receipts),
     ("GET", "grants", Marketplace.grants),
     ("DELETE", "grants/*", Marketplace.revoke),
     ("POST", "experiences/*/*/reports", Marketplace.report),

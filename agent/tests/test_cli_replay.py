@@ -107,24 +107,6 @@ def test_what_is_proven_nowhere_is_only_replayed_when_asked_for(marketplace: Mar
     assert keiken_json("replay", REFERENCE, "--allow-unverified").document["outcome"] == "succeeded"
 
 
-def test_a_license_that_ended_or_is_for_something_else_is_kept_to_without_the_network(
-    marketplace: Marketplace,
-) -> None:
-    for change, code in (
-        ({"ends_at": "2026-01-01T00:00:00Z"}, "license_ended"),
-        ({"uses": ["read"]}, "license_use_missing"),
-    ):
-        marketplace.grant_changes = change
-        assert keiken_json("pull", REFERENCE).exit_code == 0
-        marketplace.requests.clear()
-        ran = keiken_json("replay", REFERENCE)
-        assert (ran.exit_code, ran.code) == (3, code)
-        assert marketplace.requests == []
-    marketplace.grant_changes = {}
-    keiken_json("pull", REFERENCE)
-    assert keiken_json("replay", REFERENCE).exit_code == 0
-
-
 def test_the_report_can_be_sent_at_once(marketplace: Marketplace) -> None:
     document = keiken_json("replay", REFERENCE, "--report").document
     assert document["submitted"]["created"] is True

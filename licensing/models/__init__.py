@@ -12,7 +12,7 @@ from licensing.models.purchases import (
     PurchasePolicy,
     Refund,
 )
-from licensing.models.usage import CountedReplay, LicenseToken, Seat
+from licensing.models.usage import CountedReplay, LicenseToken, RevocationList, Seat
 
 __all__ = [
     "Acceptance",
@@ -30,6 +30,7 @@ __all__ = [
     "ProviderEvent",
     "PurchasePolicy",
     "Refund",
+    "RevocationList",
     "Seat",
     "Terms",
 ]

@@ -82,6 +82,8 @@ class Offer(models.Model):
     replays_free = models.PositiveIntegerField(default=0)
     replays_quota = models.PositiveIntegerField(null=True, blank=True)
     """Successful replays a license allows in a calendar month (UTC); None means any number."""
+    versions = models.CharField(max_length=100, blank=True)
+    """The versions it is for, as a range like ``>=1.0,<2``; empty means every one, also those to come."""
     recipients = models.ManyToManyField(Organization, related_name="private_offers", blank=True)
     is_private = models.BooleanField(default=False)
     """Shown to its recipients and the publisher only."""

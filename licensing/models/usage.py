@@ -40,17 +40,25 @@ class CountedReplay(models.Model):
     month = models.DateField()
     """The first day of the calendar month (UTC) it counts in."""
     at = models.DateTimeField(default=timezone.now)
+    token = models.ForeignKey("LicenseToken", on_delete=models.PROTECT, null=True, blank=True, related_name="counted")
+    """The token under which it ran, where a signed receipt tells of it; None where a report does."""
+    number = models.PositiveIntegerField(null=True, blank=True)
+    """The receipt's number under its token."""
     billed_in = models.ForeignKey("Order", on_delete=models.PROTECT, null=True, blank=True, related_name="+")
 
     class Meta:
         indexes = [models.Index(fields=["grant", "month"], name="counted_by_month")]
+        constraints = [models.UniqueConstraint(fields=["token", "number"], name="receipt_number_once")]
 
     def __str__(self) -> str:
         return str(self.receipt_id)
 
 
 class LicenseToken(models.Model):
-    """What an agent carries along to prove its license offline. Signed by the worker that holds the key."""
+    """What an agent carries along to prove its license offline: ``keiken.trust.licenses.License`` as JSON.
+
+    The web server never opens the signing key: the row waits until the signing worker has put its envelope there.
+    """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     grant = models.ForeignKey(Grant, on_delete=models.PROTECT, related_name="tokens")
@@ -63,3 +71,16 @@ class LicenseToken(models.Model):
 
     def __str__(self) -> str:
         return str(self.id)
+
+
+class RevocationList(models.Model):
+    """What was taken back while tokens of it are still about; each list has all of it, the newest one counts."""
+
+    number = models.BigAutoField(primary_key=True)
+    grants = models.JSONField()
+    """License ids to the codes they are refused with."""
+    envelope = models.JSONField()
+    created_at = models.DateTimeField(default=timezone.now)
+
+    def __str__(self) -> str:
+        return f"list {self.number}"

@@ -16,6 +16,7 @@ from accounts.domain.refusals import Invalid
 from accounts.models import Organization
 from accounts.services import audit
 from experiences.models import Experience
+from keiken.conditions.versions import specifier
 from licensing.drivers import DRIVERS, PAID_KINDS
 from licensing.models import Offer, Terms
 
@@ -37,6 +38,7 @@ class Pricing:
     stock: int | None = None
     replays_free: int = 0
     replays_quota: int | None = None
+    versions: str = ""
     expires_at: datetime | None = None
 
 
@@ -122,8 +124,17 @@ def _check_pricing(kind: str, pricing: Pricing) -> None:
     counts = (pricing.seats, pricing.stock, pricing.replays_quota)
     if any(count is not None and count < 1 for count in counts) or pricing.replays_free < 0:
         raise _invalid(_("Seats, stock and replays are counted from one."))
+    if pricing.versions and not _is_range(pricing.versions):
+        raise _invalid(_("The versions are a range like '>=1.0,<2', or nothing for all of them."))
     if pricing.expires_at is not None and pricing.expires_at <= timezone.now():
         raise _invalid(_("The offer would have expired already."))
+
+
+def _is_range(text: str) -> bool:
+    try:
+        return bool(specifier(text))
+    except ValueError:
+        return False
 
 
 def _invalid(message: str) -> Invalid:

@@ -52,6 +52,7 @@ class OfferSummary(serializers.Serializer[object]):
     kind = serializers.CharField()
     terms = OfferTerms()
     grant_days = serializers.IntegerField(allow_null=True, help_text="null: until revoked.")
+    versions = serializers.CharField(allow_blank=True, help_text="A range. Empty: every version.")
     price = serializers.CharField(allow_blank=True, help_text="In words, before tax. Empty: it costs nothing.")
 
 

@@ -21,7 +21,9 @@ def decide_download(*, actor: Actor, version: Version, metered: bool = True) -> 
     basis: Entitlement | None = None
     with transaction.atomic(durable=True):
         try:
-            basis = entitlement(actor, version.experience, scope="download", permission="download_experience")
+            basis = entitlement(
+                actor, version.experience, scope="download", permission="download_experience", version=version.version
+            )
         except Refusal as error:
             refusal = error
         if metered:

@@ -16,8 +16,8 @@ from accounts.services import audit
 from experiences.models import Experience, Verification, Version
 from experiences.services import enqueue_verification
 from keiken.replay.report import Report
-from licensing.models import Grant, Offer
 from licensing.services.count_replay import count_replay
+from licensing.services.issue_token import is_counted
 from marketplace.access import entitlement
 from marketplace.domain.reports import TROUBLING, asks_for_proof
 from marketplace.models import ReplayReport
@@ -32,7 +32,7 @@ def submit_report(*, actor: Actor, experience: Experience, report: Report) -> tu
     """
     allowed = entitlement(actor, experience, scope="report", permission="replay_experience")
     version = _version_of(experience, report)
-    if allowed.grant is not None and report.outcome == "succeeded" and _counts(allowed.grant):
+    if allowed.grant is not None and report.outcome == "succeeded" and is_counted(allowed.grant):
         # Counted by the replay's own id: killed before the report is stored, the next try counts no second one.
         count_replay(grant=allowed.grant, receipt_id=_replay_id(report))
     body = report.model_dump(mode="json")
@@ -55,11 +55,6 @@ def submit_report(*, actor: Actor, experience: Experience, report: Report) -> tu
     if created and row.outcome in TROUBLING:
         _ask_for_proof(version)
     return row, created
-
-
-def _counts(grant: Grant) -> bool:
-    offer = grant.acceptance.offer
-    return offer.kind == Offer.Kind.METERED or offer.replays_quota is not None
 
 
 def _version_of(experience: Experience, report: Report) -> Version:

@@ -32,4 +32,4 @@ def command(terminal: Terminal) -> None:
 
 
 def _date(moment: datetime | None) -> str:
-    return str(moment.date()) if moment else _("revoked")
+    return str(moment.date()) if moment else _("until it is revoked")

@@ -18,6 +18,7 @@ from keiken.cli.replay_target import Target, target_named
 from keiken.cli.replay_work import WorkFiles, check_destination
 from keiken.cli.report import submit
 from keiken.cli.terminal import Terminal, Working
+from keiken.client import count_replay
 from keiken.client.saved_reports import save
 from keiken.conditions import match, parse
 from keiken.errors import KeikenError, Refused, UsageError
@@ -202,6 +203,8 @@ def _conclude(
     lines = shown(report)
     code = INTERRUPTED if report.code == "interrupted" else OUTCOME_EXIT_CODES[report.outcome]
     document["report_file"] = str(save(report))
+    if target.license is not None and report.outcome == "succeeded":
+        count_replay(target.license, replay_id=report.replay_id, version=report.version, digest=report.digest)
     lines.append(_("Report: {path}").format(path=document["report_file"]))
     document |= {"proven_in": list(target.proven_in), "plan": plan or None, "work_out": [], "submitted": None}
     if report.outcome == "succeeded" and options.work_out is not None:

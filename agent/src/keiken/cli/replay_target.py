@@ -11,10 +11,11 @@ from typing import Any
 from keiken.cli.market import claim_document, passing, pulled_now
 from keiken.cli.packages import opened, unpacked
 from keiken.cli.terminal import Terminal
-from keiken.client import Login, Pulled, Reference, check_license, find, pins, saved_login, verified_claims
+from keiken.client import Login, Pulled, Reference, find, pins, require_license, saved_login, verified_claims
 from keiken.errors import TrustError, UsageError
 from keiken.i18n import _
 from keiken.package import Package
+from keiken.trust.licenses import License
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,8 @@ class Target:
     package: Package
     reference: str = ""
     proven_in: tuple[dict[str, Any], ...] = ()
+    license: License | None = None
+    """None for one's own."""
 
 
 @contextlib.contextmanager
@@ -35,8 +38,11 @@ def target_named(terminal: Terminal, text: str, *, allow_unverified: bool) -> It
         with opened(path) as package:
             yield Target(package)
         return
-    pulled = _pulled(terminal, saved_login(), reference)
-    check_license(pulled)
+    login = saved_login()
+    pulled = _pulled(terminal, login, reference)
+    license = None
+    if pulled.is_licensed:
+        license = require_license(login, pulled.reference, pins().keys(pulled.server))
     proven = _proof(pulled, allow_unverified=allow_unverified)
     with unpacked(pulled.archive.read_bytes()) as package:
         if package.digest != pulled.digest:
@@ -48,7 +54,7 @@ def target_named(terminal: Terminal, text: str, *, allow_unverified: bool) -> It
             )
         names = ", ".join(item["environment"] for item in proven) or _("no environment")
         terminal.note(_("{reference}, signed as proven in {names}").format(reference=pulled.reference, names=names))
-        yield Target(package, pulled.reference.experience, tuple(proven))
+        yield Target(package, pulled.reference.experience, tuple(proven), license)
 
 
 def _reference(text: str, path: Path) -> Reference | None:

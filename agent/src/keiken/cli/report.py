@@ -8,7 +8,7 @@ import click
 
 from keiken.cli.command import Command, pass_terminal
 from keiken.cli.terminal import Terminal
-from keiken.client import Reference, saved_login
+from keiken.client import Reference, saved_login, tell_receipts
 from keiken.client.saved_reports import load, remember_sent
 from keiken.errors import UsageError
 from keiken.i18n import _
@@ -38,4 +38,5 @@ def submit(terminal: Terminal, report: Report) -> dict[str, Any]:
     with terminal.working(_("reporting")), login.client() as client:
         stored, created = client.report(reference, report)
         remember_sent(report, client.server, stored.id)
+        tell_receipts(client)
     return {**stored.as_json(), "replay_id": report.replay_id, "outcome": report.outcome, "created": created}

@@ -2,8 +2,9 @@
 
 from keiken.client.client import Client
 from keiken.client.download import Downloaded
+from keiken.client.licenses import count_replay, require_license, tell_receipts
 from keiken.client.logins import Login, pins, save_login, saved_login
-from keiken.client.pulled import Pulled, check_license, claims_of, find, pull, standing, verified_claims
+from keiken.client.pulled import Pulled, claims_of, find, pull, standing, verified_claims
 from keiken.client.references import Reference, server_address
 from keiken.client.refusals import ServerRefusal, ServerTrouble
 
@@ -15,14 +16,16 @@ __all__ = [
     "Reference",
     "ServerRefusal",
     "ServerTrouble",
-    "check_license",
     "claims_of",
+    "count_replay",
     "find",
     "pins",
     "pull",
+    "require_license",
     "save_login",
     "saved_login",
     "server_address",
     "standing",
+    "tell_receipts",
     "verified_claims",
 ]

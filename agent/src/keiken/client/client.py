@@ -147,6 +147,21 @@ class Client:
     def grants(self) -> list[shapes.Grant]:
         return self._many(shapes.Grant, self._connection.json("GET", "grants")[1], "results")
 
+    def license(self, reference: Reference, *, receipt_key: str) -> Any:
+        """A signed license of this version for use without the network; None while it is being signed."""
+        path = f"{reference.version_path}/license"
+        status, body = self._connection.json("POST", path, json={"receipt_key": receipt_key})
+        return None if status == 202 else self._envelope(body)
+
+    def revocations(self) -> Any:
+        """The signed list of licenses that were taken back."""
+        return self._envelope(self._connection.json("GET", "revocations")[1])
+
+    def receipts(self, envelopes: Sequence[Any]) -> list[shapes.ReceiptResult]:
+        """Tell of counted replays; each result belongs to the envelope in its place."""
+        body = self._connection.json("POST", "receipts", json={"receipts": list(envelopes)})[1]
+        return self._many(shapes.ReceiptResult, body, "results")
+
     def revoke(self, grant_id: str, *, reason: str) -> None:
         """Take a grant back; from the next request on it is over."""
         self._connection.json("DELETE", f"grants/{quote(grant_id, safe='')}", json={"reason": reason})
@@ -179,6 +194,11 @@ class Client:
             raise strange_answer(
                 self.server, _("'{field}' in its answer: {why}").format(field=where, why=first["msg"])
             ) from None
+
+    def _envelope(self, body: Any) -> Any:
+        if not isinstance(body, dict) or "envelope" not in body:
+            raise strange_answer(self.server, _("'{field}' in its answer is missing").format(field="envelope"))
+        return body["envelope"]
 
     def _many(self, shape: type[S], body: Any, key: str) -> list[S]:
         """The list itself, or the list under ``key``."""

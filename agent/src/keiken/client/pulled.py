@@ -8,7 +8,6 @@ not another's.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 import tempfile
@@ -19,23 +18,24 @@ from pathlib import Path
 from typing import Any
 
 from keiken.client.client import Client
+from keiken.client.licenses import fetch_license
 from keiken.client.logins import write_private
-from keiken.client.references import Reference
-from keiken.client.refusals import ServerRefusal
+from keiken.client.references import Reference, place_of
 from keiken.client.shapes import Attestations, Version
-from keiken.errors import PackageError, Refused, TrustError, UsageError
+from keiken.errors import PackageError, TrustError, UsageError
 from keiken.i18n import _
 from keiken.package import digest as digest_of
 from keiken.package import unpack
 from keiken.paths import cache_dir, config_dir
 from keiken.trust import Claim, PublicKey, check_subject, read_claim, verify
 
+OWN = "own"
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Pulled:
-    """One pulled version. ``grant`` is the license's id, or ``own``; ``grant_ends_at`` is empty where it has no end."""
+    """One pulled version. ``grant`` is the license's id, or ``own``."""
 
     server: str
     organization: str
@@ -45,12 +45,15 @@ class Pulled:
     attestations_digest: str
     grant: str
     pulled_at: str
-    grant_ends_at: str = ""
-    grant_uses: tuple[str, ...] = ()
 
     @property
     def reference(self) -> Reference:
         return Reference(self.organization, self.name, self.version)
+
+    @property
+    def is_licensed(self) -> bool:
+        """Used under a license of somebody else's, not as one's own."""
+        return self.grant != OWN
 
     @property
     def folder(self) -> Path:
@@ -73,6 +76,7 @@ def pull(
     Nothing counts as pulled unless every statement was signed with one of ``keys`` and is about these bytes.
     Raises ServerRefusal (``license_required``, ``not_found``, …), ServerTrouble, PackageError, TrustError.
     """
+    trusted = list(keys)
     version = client.version(reference)
     exact = reference.at(version.version)
     _check_announced(version, exact)
@@ -82,7 +86,7 @@ def pull(
     _check_content(archive, exact)
     attestations = client.attestations(exact)
     envelopes = [item.envelope for item in attestations.attestations]
-    claims = claims_of(envelopes, exact, version.digest, keys) if envelopes else []
+    claims = claims_of(envelopes, exact, version.digest, trusted) if envelopes else []
     statements = _statements_json(attestations)
     pulled = Pulled(
         server=client.server,
@@ -93,50 +97,12 @@ def pull(
         attestations_digest=digest_of(statements),
         grant=downloaded.grant,
         pulled_at=datetime.now(UTC).isoformat(timespec="seconds"),
-        **_license(client, downloaded.grant),
     )
+    if pulled.is_licensed:
+        fetch_license(client, exact, trusted)
     write_private(pulled.attestations, json.loads(statements))
     write_private(_note(pulled.server, exact), asdict(pulled))
     return pulled, claims
-
-
-def _license(client: Client, grant_id: str) -> dict[str, Any]:
-    """Until when and for what the license holds, as far as this key may see it: to be kept to offline too."""
-    try:
-        found = next((grant for grant in client.grants() if grant.id == grant_id), None)
-    except ServerRefusal:
-        return {}
-    if found is None:
-        return {}
-    return {"grant_ends_at": found.ends_at.isoformat() if found.ends_at else "", "grant_uses": tuple(found.uses)}
-
-
-def check_license(pulled: Pulled, use: str = "replay") -> None:
-    """The license that it was pulled under still holds, for this use. Raises Refused; asks nobody."""
-    if pulled.grant_ends_at and _moment(pulled.grant_ends_at) <= datetime.now(UTC):
-        raise Refused(
-            "license_ended",
-            _("Your license of {reference} ended at {date}.").format(
-                reference=pulled.reference, date=pulled.grant_ends_at
-            ),
-            _("Accept an offer again with 'keiken accept {name}', then pull it.").format(
-                name=pulled.reference.experience
-            ),
-        )
-    if pulled.grant_uses and use not in pulled.grant_uses:
-        raise Refused(
-            "license_use_missing",
-            _("Your license of {reference} is for {uses}, not for '{use}'.").format(
-                reference=pulled.reference, uses=", ".join(pulled.grant_uses), use=use
-            ),
-            _("Look for another offer with 'keiken show {name}'.").format(name=pulled.reference.experience),
-        )
-
-
-def _moment(text: str) -> datetime:
-    """Raises ValueError. A time without a zone is UTC, as everywhere here."""
-    found = datetime.fromisoformat(text)
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 def _check_announced(version: Version, reference: Reference) -> None:
@@ -174,9 +140,7 @@ def _written(document: Any) -> bytes:
 
 
 def _note(server: str, reference: Reference) -> Path:
-    place = re.sub(r"[^0-9a-z.-]+", "_", server.lower())
-    unique = hashlib.sha256(server.encode()).hexdigest()[:8]  # two addresses may be written alike
-    folder = config_dir() / "pulled" / f"{place}-{unique}" / reference.organization / reference.name
+    folder = config_dir() / "pulled" / place_of(server) / reference.organization / reference.name
     return folder / f"{reference.version}.json"
 
 
@@ -199,9 +163,7 @@ def _read(path: Path, server: str, reference: Reference) -> Pulled | None:
     """None for a note that is damaged or about something else: pulling again writes it anew."""
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
-        found = Pulled(**{**document, "grant_uses": tuple(map(str, document.get("grant_uses", ())))})
-        if found.grant_ends_at:
-            _moment(found.grant_ends_at)
+        found = Pulled(**document)
         is_named = (found.server, found.reference.experience, f"{found.version}.json") == (
             server,
             reference.experience,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import ipaddress
 import re
 from dataclasses import dataclass
@@ -76,6 +77,12 @@ def server_address(text: str) -> str:
     shown = f"[{host}]" if ":" in host else host
     default = {"http": 80, "https": 443}[parts.scheme]
     return f"{parts.scheme}://{shown}" + (f":{port}" if port is not None and port != default else "")
+
+
+def place_of(server: str) -> str:
+    """A name for files about one marketplace; two addresses that would be written alike have different ones."""
+    unique = hashlib.sha256(server.encode()).hexdigest()[:8]
+    return f"{re.sub(r'[^0-9a-z.-]+', '_', server.lower())}-{unique}"
 
 
 def is_loopback(server: str) -> bool:

@@ -113,6 +113,14 @@ class Order(Shape):
     checkout_url: str = ""
 
 
+class ReceiptResult(Shape):
+    """What became of a receipt: ``code`` says why one was not counted."""
+
+    replay_id: str = ""
+    is_counted: bool
+    code: str = ""
+
+
 class ListingDetail(Listing):
     versions: list[Any] = Field(default_factory=list)
     offers: list[Offer] = Field(default_factory=list)

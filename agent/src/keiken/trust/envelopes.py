@@ -1,4 +1,7 @@
-"""DSSE envelopes (github.com/secure-systems-lab/dsse, version 1) around in-toto statements."""
+"""DSSE envelopes (github.com/secure-systems-lab/dsse, version 1) around in-toto statements and other documents.
+
+The type of the payload is signed with it, so that a signed license can never pass for an attestation.
+"""
 
 from __future__ import annotations
 
@@ -19,20 +22,20 @@ SIGNATURES_LIMIT = 16
 """Every signature is tried with every key, so a stranger must not choose how many there are."""
 
 
-def sign(statement: dict[str, Any], key: SigningKey) -> dict[str, Any]:
+def sign(statement: dict[str, Any], key: SigningKey, payload_type: str = PAYLOAD_TYPE) -> dict[str, Any]:
     """The envelope as JSON: ``payload`` (base64), ``payloadType``, ``signatures``."""
     payload = json.dumps(statement, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
-    envelope = Envelope(payload.encode(), PAYLOAD_TYPE, {})
+    envelope = Envelope(payload.encode(), payload_type, {})
     signature = base64.b64encode(key.sign(envelope.pae())).decode()
     return {
         "payload": base64.b64encode(envelope.payload).decode(),
-        "payloadType": PAYLOAD_TYPE,
+        "payloadType": payload_type,
         "signatures": [{"keyid": key.public.key_id, "sig": signature}],
     }
 
 
-def verify(envelope: Any, keys: Iterable[PublicKey]) -> dict[str, Any]:
-    """The statement, when one of ``keys`` signed it.
+def verify(envelope: Any, keys: Iterable[PublicKey], payload_type: str = PAYLOAD_TYPE) -> dict[str, Any]:
+    """The statement, when one of ``keys`` signed it as what it should be.
 
     The key id in an envelope is unauthenticated, so it decides nothing: every signature is tried with every key.
     Raises TrustError ``key_unknown`` when no key is trusted at all, ``envelope_malformed`` or ``signature_invalid``.
@@ -44,7 +47,7 @@ def verify(envelope: Any, keys: Iterable[PublicKey]) -> dict[str, Any]:
             _("No signing key is pinned, so nothing that is signed can be verified."),
             _("Sign in once with 'keiken login'; that pins the marketplace's key."),
         )
-    message, payload, signatures = _take_apart(envelope)
+    message, payload, signatures = _take_apart(envelope, payload_type)
     if not any(key.verifies(signature, message) for key in trusted for signature in signatures):
         raise TrustError(
             "signature_invalid",
@@ -60,10 +63,10 @@ def verify(envelope: Any, keys: Iterable[PublicKey]) -> dict[str, Any]:
     return statement
 
 
-def _take_apart(envelope: Any) -> tuple[bytes, bytes, list[bytes]]:
+def _take_apart(envelope: Any, payload_type: str) -> tuple[bytes, bytes, list[bytes]]:
     """The signed message, the payload in it, and the signatures."""
     try:
-        if envelope["payloadType"] != PAYLOAD_TYPE:
+        if envelope["payloadType"] != payload_type:
             raise _malformed()
         payload = _decode(envelope["payload"])
         signatures = [_decode(item["sig"]) for item in envelope["signatures"]]
@@ -71,7 +74,7 @@ def _take_apart(envelope: Any) -> tuple[bytes, bytes, list[bytes]]:
         raise _malformed() from None
     if not 1 <= len(signatures) <= SIGNATURES_LIMIT or len(payload) > PAYLOAD_BYTES_LIMIT:
         raise _malformed()
-    message: bytes = Envelope(payload, PAYLOAD_TYPE, {}).pae()
+    message: bytes = Envelope(payload, payload_type, {}).pae()
     return message, payload, signatures
 
 
