@@ -7,6 +7,8 @@ from pathlib import Path
 import yaml
 
 RECORDED = "seal-release"
+SOLD = "rotate-tls-certificate"
+"""The example that costs something."""
 LIAR, PRIVATE, PICKY, SEALED = "lying-backup", "in-house-only", "elsewhere-only", "withdrawn-offer"
 
 SESSION = """\

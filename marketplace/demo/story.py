@@ -11,17 +11,22 @@ from pathlib import Path
 
 from django.db.models import Q
 
-from accounts.actors import Actor
+from accounts.actors import SYSTEM, Actor
 from experiences.models import Attestation, Experience, Verification
 from keiken.package import load
-from licensing.models import Grant, Offer, Terms
-from licensing.services.create_offer import create_offer
+from licensing.domain.bookkeeping import in_words
+from licensing.models import Grant, LedgerLine, Offer, Terms
+from licensing.services.create_offer import FREE_OF_CHARGE, Pricing, create_offer
 from licensing.services.create_terms import create_terms
+from licensing.services.place_order import place_order
+from licensing.services.record_invoice import record_invoice
 from licensing.services.revoke_grant import revoke_grant
 from marketplace.config import PROJECT
 from marketplace.demo import packages, parties
 from marketplace.demo.command_line import Answer, CommandLine
 from marketplace.demo.console import Row, Storyteller
+
+PRICE = Pricing(price_minor=4_900, currency="EUR")
 
 
 @dataclass
@@ -51,6 +56,7 @@ def tell(demo: Demo, *, check_alive: Callable[[], None]) -> int:
     verdicts(demo, names)
     offer(demo, names)
     doors(demo)
+    buy(demo)
     use_all(demo, [packages.RECORDED, *names])
     refusals(demo)
     return demo.teller.close()
@@ -180,7 +186,7 @@ def _concluded(name: str) -> list[Verification]:
 
 
 def offer(demo: Demo, names: list[str]) -> None:
-    demo.teller.chapter("6 · Acme offers them on written terms, free of charge")
+    demo.teller.chapter("6 · Acme offers them on written terms: one for money, the others free of charge")
     owner = demo.owners["acme"]
     experiences = Experience.objects.filter(
         organization__slug=owner.organization_slug, name__in=[packages.RECORDED, *names]
@@ -195,7 +201,14 @@ def offer(demo: Demo, names: list[str]) -> None:
     )
     for experience in experiences:
         if not Offer.objects.filter(experience=experience, is_active=True).exists():
-            create_offer(actor=owner, experience=experience, terms=terms, kind="free")
+            is_sold = experience.name == packages.SOLD
+            create_offer(
+                actor=owner,
+                experience=experience,
+                terms=terms,
+                kind="purchase" if is_sold else "free",
+                pricing=PRICE if is_sold else FREE_OF_CHARGE,
+            )
     offered = Offer.objects.filter(experience__in=experiences, is_active=True).count()
     demo.teller.holds(
         offered == len(names) + 1, f"{offered} offers; the exact text has the hash {terms.text_sha256[:16]}…"
@@ -216,9 +229,41 @@ def doors(demo: Demo) -> None:
     demo.teller.holds((hidden.exit_code, hidden.code) == (3, "not_found"), "acme's private experience: not_found")
 
 
+def buy(demo: Demo) -> None:
+    """The agent has no budget; an owner orders by invoice; the operator sees the payment; the ledger tells of it."""
+    demo.teller.chapter("8 · Globex buys what costs something, by invoice")
+    reference, owner = f"acme/{packages.SOLD}", demo.owners["globex"]
+    held = Grant.objects.filter(organization__slug="globex", experience__name=packages.SOLD)
+    if held.exists():
+        demo.teller.holds(True, f"{reference} was bought in an earlier demo")
+        return
+    asked = demo.globex.keiken("pull", reference)
+    demo.teller.holds(
+        (asked.exit_code, asked.code) == (3, "payment_required"), f"without a license: {asked.code}, with the offer"
+    )
+    refused = demo.globex.keiken("buy", reference, "--yes")
+    demo.teller.holds(
+        (refused.exit_code, refused.code) == (3, "budget_exceeded"), f"the agent has no budget: {refused.code}"
+    )
+    offer = Offer.objects.select_related("terms").get(experience__name=packages.SOLD, is_active=True)
+    placed = place_order(actor=owner, offer_id=offer.pk, terms_sha256=offer.terms.text_sha256)
+    demo.teller.tell(f"globex's owner accepts the terms: {placed}, {in_words(placed.total_minor, placed.currency)}")
+    paid = record_invoice(
+        actor=SYSTEM, number=placed.number, kind="paid", amount_minor=placed.total_minor, reference="bank statement 1"
+    )
+    lines = LedgerLine.objects.filter(transaction__movement__order=paid)
+    demo.teller.holds(
+        paid.state == "paid" and held.count() == 1, "the operator has seen the payment: the license is there"
+    )
+    demo.teller.holds(
+        lines.count() > 1 and sum(line.amount_minor for line in lines) == 0,
+        "the ledger balances: " + ", ".join(f"{line.account} {line.amount_minor:+}" for line in lines.order_by("pk")),
+    )
+
+
 def use_all(demo: Demo, names: list[str]) -> None:
     """Globex's agent uses several at the same time, as agents do; told in the order of ``names``."""
-    demo.teller.chapter("8 · Globex accepts, pulls, verifies offline, replays, reports and rates")
+    demo.teller.chapter("9 · Globex accepts, pulls, verifies offline, replays, reports and rates")
     verified = {name: _concluded(name) for name in names}
     with ThreadPoolExecutor(max_workers=3) as several, demo.teller.progress() as progress:
         task = progress.add_task("using", total=len(names))
@@ -243,7 +288,9 @@ def use(demo: Demo, name: str, verifications: list[Verification]) -> Used:
     """Accept, pull, verify offline, replay, report and rate one experience: a row of the closing table."""
     started = time.monotonic()
     reference = f"acme/{name}"
-    accepted = demo.globex.keiken("accept", reference, "--yes")
+    # What was bought needs no acceptance any more.
+    command = ["licenses"] if name == packages.SOLD else ["accept", reference, "--yes"]
+    accepted = demo.globex.keiken(*command)
     pulled = demo.globex.keiken("pull", reference)
     verified = demo.globex.keiken("attestations", f"{reference}@{pulled.document.get('version', '')}", "--offline")
     replayed = demo.globex.keiken("replay", reference, *_rehearsal(name))
@@ -273,7 +320,7 @@ def _rehearsal(name: str) -> list[str]:
 
 
 def refusals(demo: Demo) -> None:
-    demo.teller.chapter("9 · What must be refused is refused, and nothing is touched")
+    demo.teller.chapter("10 · What must be refused is refused, and nothing is touched")
     _unmet_conditions(demo)
     _flipped_byte(demo)
     _revoked(demo)
