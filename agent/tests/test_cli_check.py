@@ -213,3 +213,34 @@ def test_everything_wrong_is_told_in_one_round(folders: Path) -> None:
     assert shown.exit_code == 3
     assert shown.stderr.count("whom") + shown.stderr.count("os.family") >= 2
     assert "  + " in shown.stderr
+
+
+def test_the_strength_of_checks_names_what_survived_and_the_check_that_would_have_noticed(folders: Path) -> None:
+    step = {"id": "copy", "run": ["cp", "work/in", "work/out"], "expect": ["file('work/out').size > 0"]}
+    scenario = {"name": "copies", "files": {"work/in": "assets/in"}}
+    fields = {"permissions": {"commands": ["cp"], "write": ["work/**"]}, "result": {}}
+    made = write_package(folders / "p", steps=[step], scenarios=[scenario], **fields)
+    (made / "assets").mkdir()
+    (made / "assets/in").write_text("one\ntwo\n")
+    ran = keiken_json("check", made, "--environment", "local", "--strength")
+    assert ran.exit_code == 0, ran.document
+    (strength,) = ran.document["strength"]
+    assert (strength["environment"], strength["grade"], strength["caught"], strength["n"]) == ("local", "fair", 3, 5)
+    survivors = {mutant["how"]: mutant["proposal"] for mutant in strength["mutants"] if mutant["status"] == "survived"}
+    check = "file('work/out').sha256 == file('work/in').sha256"
+    assert survivors == {"truncated": check, "byte_changed": check}
+    told = " ".join(keiken("check", made, "--environment", "local", "--strength").stdout.split())
+    assert "3 of 5 wrong effects were noticed: 60 % (95 % interval 23 to 88 %)." in told
+    assert "not noticed: work/out ended in its middle after step 'copy'." in told
+    assert f"To notice it, add to 'expect' of step 'copy': {check}" in told
+    assert keiken_json("check", made, "--environment", "local").document["strength"] == []
+
+
+def test_checks_that_notice_too_little_are_not_proven(folders: Path) -> None:
+    steps = [{"id": name, "shell": f"echo 1 > work/{name}", "expect": ["result.exit_code == 0"]} for name in "abcd"]
+    scenario = {"name": "works", "expect": ["file('work/a').exists"]}
+    made = write_package(folders / "p", steps=steps, scenarios=[scenario], result={},
+                         permissions={"commands": [], "write": ["work/**"]})  # fmt: skip
+    assert keiken_json("check", made, "--environment", "local").document["proven"] is True
+    ran = keiken_json("check", made, "--environment", "local", "--strength")
+    assert (ran.exit_code, ran.document["proven"], ran.document["strength"][0]["grade"]) == (5, False, "weak")

@@ -9,6 +9,7 @@ from typing import Any
 import click
 from rich.text import Text
 
+from keiken.cli.check_strength import TOO_WEAK_EXIT_CODE, graded_checks, strength_document, strength_lines
 from keiken.cli.command import Command, pass_terminal
 from keiken.cli.machine import environment_named
 from keiken.cli.packages import finding_lines, opened, refuse_errors
@@ -32,6 +33,7 @@ NEUTRAL = "precondition_unmet"
     "--environment", "names", multiple=True, metavar="NAME", help=_("Prove in this one instead (repeatable).")
 )
 @click.option("--scenario", "wanted", multiple=True, metavar="NAME", help=_("Prove only this one (repeatable)."))
+@click.option("--strength", "wants_strength", is_flag=True, help=_("Also try wrong effects: do the checks notice?"))
 @click.option("--driver", "driver_name", metavar="NAME", help=_("The sandbox driver, instead of the first that works."))
 @pass_terminal
 def command(
@@ -40,6 +42,7 @@ def command(
     static: bool,
     names: tuple[str, ...],
     wanted: tuple[str, ...],
+    wants_strength: bool,
     driver_name: str | None,
 ) -> int:
     with opened(path) as package:
@@ -56,12 +59,23 @@ def command(
             text = shown.format(name=package.manifest.name, version=package.manifest.version)
             terminal.answer({**document, "scenarios": [], "proven": None}, *finding_lines(findings), text)
             return 0
-        proofs = _proofs(terminal, package, _scenarios(package, wanted), names, driver_name)
+        with terminal.working(_("testing the sandbox")):
+            driver = working_driver(driver_name)
+        proofs = _proofs(terminal, package, _scenarios(package, wanted), names, driver)
+        graded = graded_checks(terminal, package, proofs, driver) if wants_strength else []
     code = exit_code([verdict for _environment, verdict in proofs])
+    if code == 0 and any(strength.grade() == "weak" for _environment, strength in graded):
+        code = TOO_WEAK_EXIT_CODE
     terminal.answer(
-        {**document, "scenarios": [_document(*proof) for proof in proofs], "proven": code == 0},
+        {
+            **document,
+            "scenarios": [_document(*proof) for proof in proofs],
+            "strength": [strength_document(*one) for one in graded],
+            "proven": code == 0,
+        },
         *finding_lines(findings),
         *_shown(proofs),
+        *(line for one in graded for line in strength_lines(*one)),
         _("Proven here.") if code == 0 else _("Not proven: see the reasons above."),
     )
     return code
@@ -84,10 +98,8 @@ def _proofs(
     package: Package,
     scenarios: Sequence[Scenario],
     names: Sequence[str],
-    driver_name: str | None,
+    driver: Driver,
 ) -> list[tuple[Environment, ScenarioVerdict]]:
-    with terminal.working(_("testing the sandbox")):
-        driver = working_driver(driver_name)
     needed = dict.fromkeys(name for scenario in scenarios for name in (names or scenario.environments))
     built = {name: environment_named(name, terminal, falls_back=not names) for name in needed}
     proofs = []

@@ -115,7 +115,7 @@ class _Run:
         )
         sandbox = self.job.executor()
         try:
-            self.state.opened = JobState(sandbox)
+            self.state.opened = JobState(sandbox, self.job.tamper.looked)
             self._carry_out(sandbox)
         finally:
             self.state.opened = None
@@ -213,12 +213,13 @@ class _Run:
 
     def _final_checks(self) -> CheckRecord | None:
         """After everything inside was killed, so that nothing can change what they look at. The first that fails."""
-        expressions = self.job.scenario.expect if self.job.scenario else []
-        if not expressions:
+        if self.job.scenario is None:
             return None
         self.sandbox.settle()
+        expressions = self.job.scenario.expect
         records = [self.checker.check("scenario", expression, self.report.result) for expression in expressions]
         self.report.checks += records
+        self.job.tamper.ended(lambda check: self.checker.check("scenario", check, self.report.result).holds)
         return next((record for record in records if not record.holds), None)
 
     def _emit(self, what: str, record: StepRecord) -> None:

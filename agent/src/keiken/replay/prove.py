@@ -35,23 +35,24 @@ def _silent(_what: str, _record: object) -> None:
     """No progress is wanted."""
 
 
-class _Sandboxes:
+class Sandboxes:
     """Opens sandboxes for one scenario, and remembers whether it did and what stood in the way."""
 
     def __init__(self, package: Package, driver: Driver, environment: Environment, limits: Limits) -> None:
-        self._package, self._driver, self._environment, self._limits = package, driver, environment, limits
+        self.package, self.environment, self.limits = package, environment, limits
+        self._driver = driver
         self.was_opened = False
         self.trouble: SandboxUnavailable | None = None
 
     def open(self) -> Sandbox:
-        permissions = self._package.manifest.permissions
+        permissions = self.package.manifest.permissions
         try:
             sandbox = self._driver.open(
-                environment=self._environment,
-                package=self._package.folder,
+                environment=self.environment,
+                package=self.package.folder,
                 commands=permissions.commands,
                 network=permissions.network,
-                limits=self._limits,
+                limits=self.limits,
             )
         except SandboxUnavailable as error:
             self.trouble = error
@@ -71,25 +72,31 @@ def prove(
 ) -> ScenarioVerdict:
     """The verdict of one scenario in one environment. Raises SandboxUnavailable; that is nobody's verdict."""
     limits = limits or Limits()
-    sandboxes = _Sandboxes(package, driver, environment, limits)
-    job = Replay(
-        package=package,
-        executor=sandboxes.open,
-        facts={**environment.facts, **scenario.facts},
-        scenario=scenario,
-        on_event=on_event,
-        wall_seconds=limits.wall_seconds * WALL_FACTOR,
-    )
-    report = _replayed(job, sandboxes)
+    sandboxes = Sandboxes(package, driver, environment, limits)
+    job = job_of(scenario, sandboxes, on_event=on_event)
+    report = replayed(job, sandboxes)
     verdict, reason = judge(scenario, report, was_opened=sandboxes.was_opened)
     caught = None
     if verdict == "passed" and scenario.outcome == "succeeded":
-        hollow = _replayed(replace(job, is_hollow=True, on_event=_silent), sandboxes)
+        hollow = replayed(replace(job, is_hollow=True, on_event=_silent), sandboxes)
         verdict, reason, caught = judge_hollow(hollow)
     return ScenarioVerdict(scenario=scenario.name, verdict=verdict, reason=reason, report=report, hollow_caught=caught)
 
 
-def _replayed(job: Replay, sandboxes: _Sandboxes) -> Report:
+def job_of(scenario: Scenario, sandboxes: Sandboxes, *, on_event: Progress = _silent) -> Replay:
+    """The replay of one scenario where these sandboxes are opened."""
+    return Replay(
+        package=sandboxes.package,
+        executor=sandboxes.open,
+        facts={**sandboxes.environment.facts, **scenario.facts},
+        scenario=scenario,
+        on_event=on_event,
+        wall_seconds=sandboxes.limits.wall_seconds * WALL_FACTOR,
+    )
+
+
+def replayed(job: Replay, sandboxes: Sandboxes) -> Report:
+    """The report of a replay. Raises SandboxUnavailable; that is no report."""
     report = replay(job)
     if sandboxes.trouble is not None:
         raise sandboxes.trouble

@@ -9,6 +9,7 @@ from typing import Any, Literal
 from keiken.package import Package
 from keiken.package.manifest import Scenario, Step
 from keiken.replay.report import StepRecord
+from keiken.replay.tamper import Tamper, Untouched
 from keiken.sandbox.protocol import Sandbox
 
 Answer = Callable[[Step, str], bool | None]
@@ -38,6 +39,8 @@ class Replay:
     """``only`` runs the undo steps instead of the steps, on a work folder that a replay left."""
     is_hollow: bool = False
     """Carry out no step and claim success for each: the checks must see through it."""
+    tamper: Tamper = field(default_factory=Untouched)
+    """What stands between steps and checks while checks are graded."""
     on_event: Progress = lambda _what, _record: None
     collect: Callable[[Sandbox], None] = lambda _sandbox: None
     """Called before the sandbox is closed, when the steps succeeded."""

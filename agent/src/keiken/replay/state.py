@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from typing import Any
 
 from keiken.i18n import _
@@ -16,11 +17,12 @@ READ_BYTES_LIMIT = 128 << 20
 class JobState:
     """The job's state as checks may see it (keiken.checks.StateAccess)."""
 
-    def __init__(self, sandbox: Sandbox) -> None:
-        self._sandbox = sandbox
+    def __init__(self, sandbox: Sandbox, looked: Callable[[str], None] = lambda _path: None) -> None:
+        self._sandbox, self._looked = sandbox, looked
 
     def file(self, path: str) -> dict[str, Any]:
         """``exists, kind, size, mode``, and for a plain file up to the sandbox's limit ``sha256`` and ``bytes``."""
+        self._looked(inside(path))
         state = self._sandbox.read(inside(path))
         fact: dict[str, Any] = {"exists": state.exists, "kind": state.kind, "size": state.size, "mode": state.mode}
         if state.content is not None:

@@ -61,11 +61,14 @@ class Stepper:
     def _run_unless_skipped(self, step: Step, record: StepRecord) -> None:
         self._checker.hold("requires", _where(step), step.requires, {}, record.checks)
         before = self._listing()
+        self._job.tamper.begins(step, self._sandbox)
         try:
             result = self._attempts(step, record)
         finally:
             record.changed = changes(before, self._listing())
-        outputs = {name: self._output(name, text, result) for name, text in step.outputs.items()}
+        self._job.tamper.held(step, lambda check: self._checker.check("expect", check, result).holds)
+        told = {name: self._output(name, text, result) for name, text in step.outputs.items()}
+        outputs = dict(self._job.tamper.told(step, told))
         record.outputs = outputs
         self._checker.keep(step, outputs)
         self._checker.hold("invariant", _where(step), self._job.package.manifest.invariants, result, record.checks)
@@ -95,6 +98,8 @@ class Stepper:
         action = ACTIONS[step.action]
         if self._job.is_hollow:
             return ActionResult(result=action.hollow(step))
+        if self._job.tamper.leaves_out(step):
+            return ActionResult(result=action.hollow(step))
         fill = self._checker.filler(step.id)
         record.command = action.describe(step, fill)
         started = time.monotonic()
@@ -113,7 +118,7 @@ class Stepper:
         record.duration_seconds = round(record.duration_seconds + time.monotonic() - started, 4)
         record.exit_code = result.exit_code
         record.stdout, record.stderr = self._tail(result.stdout), self._tail(result.stderr)
-        return result
+        return self._job.tamper.acted(step, self._sandbox, result)
 
     def _tail(self, text: str) -> str:
         """Masked before it is cut; the rest is not kept, since hundreds of steps may each print a mebibyte."""
