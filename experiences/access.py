@@ -67,3 +67,16 @@ def has_permission(actor: Actor, permission: Permission, experience: Experience)
         permission__codename=permission,
         permission__content_type__app_label="experiences",
     ).exists()
+
+
+def may_see_evidence(actor: Actor, experience: Experience) -> bool:
+    """Whether the actor sees what each step did; everybody else who sees the experience learns how it ended and when.
+
+    The publisher, the platform's operators, and organizations with a license: what a step printed and which files it
+    left is the substance of what is licensed.
+    """
+    if actor.is_operator or actor.acts_for(experience.organization_id):
+        return True
+    return has_permission(actor, "replay_experience", experience) or has_permission(
+        actor, "download_experience", experience
+    )

@@ -83,6 +83,7 @@ class Marketplace:
         self.versions: dict[tuple[str, str, str], bytes] = {}
         self.attestations: dict[tuple[str, str, str], list[dict[str, Any]]] = {}
         self.is_granted = False
+        self.proofs: list[Any] = []
         self.is_offered = True
         self.licenses = 0
         self.license_changes: dict[str, Any] = {}
@@ -250,6 +251,10 @@ class Marketplace:
         ]
         return Answer(body={"digest": digest(self.versions[place]), "attestations": items})
 
+    def evidence(self, _request: Request, organization: str, name: str, version: str) -> Answer:
+        place = self._named(organization, name, version)
+        return Answer(body={"digest": digest(self.versions[place]), "is_full": self.is_granted, "proofs": self.proofs})
+
     def package(self, request: Request, organization: str, name: str, version: str) -> Answer:
         archive = self.versions[self._named(organization, name, version)]
         if not self.is_granted:
@@ -364,6 +369,7 @@ ROUTES: list[tuple[str, str, View]] = [
     ("GET", "experiences/*/*", Marketplace.experience),
     ("GET", "experiences/*/*/versions/*", Marketplace.version),
     ("GET", "experiences/*/*/versions/*/attestations", Marketplace.statements),
+    ("GET", "experiences/*/*/versions/*/evidence", Marketplace.evidence),
     ("GET", "experiences/*/*/versions/*/package", Marketplace.package),
     ("GET", "experiences/*/*/offers", Marketplace.offers),
     ("GET", "terms/*", Marketplace.terms),

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
 
 from django.db import transaction
 from django.db.models.functions import Now
 
 from accounts.actors import SYSTEM
 from accounts.services import audit
+from experiences.domain import evidence_store
 from experiences.domain.storable import storable, storable_text
 from experiences.domain.verdicts import with_history
-from experiences.models import Environment, ScenarioResult, Verification
+from experiences.models import Environment, EvidenceRecord, ScenarioResult, Verification
 from experiences.services.claim import held
 from experiences.services.proving import Seen
 from experiences.services.queueing import send
@@ -47,7 +49,12 @@ def _write(row: Verification, seen: Seen) -> None:
         defaults={"facts": storable(dict(seen.environment.facts))},
     )
     before = _verdicts_before(row, environment)
-    ScenarioResult.objects.bulk_create(_result(row, verdict) for verdict in seen.verdicts)
+    results = ScenarioResult.objects.bulk_create(_result(row, verdict) for verdict in seen.verdicts)
+    EvidenceRecord.objects.bulk_create(
+        record
+        for result, verdict in zip(results, seen.verdicts, strict=True)
+        for record in evidence_of(result, verdict)
+    )
     row.environment = environment
     row.verdict = with_history({verdict.scenario: verdict.verdict for verdict in seen.verdicts}, before)
     row.isolation = seen.capability.isolation
@@ -73,6 +80,15 @@ def _result(row: Verification, verdict: ScenarioVerdict) -> ScenarioResult:
         reason=storable_text(verdict.reason),
         report=storable(verdict.report.model_dump(mode="json")),
     )
+
+
+def evidence_of(result: ScenarioResult, verdict: ScenarioVerdict) -> Iterator[EvidenceRecord]:
+    """What is kept of the runs that made a verdict; a verdict without a run has none."""
+    for number, run in enumerate((verdict.evidence, verdict.repeated), start=1):
+        if run is not None:
+            yield EvidenceRecord(
+                result=result, run=number, outcome_digest=run.outcome_digest, content=evidence_store.packed(run)
+            )
 
 
 def _verdicts_before(row: Verification, environment: Environment) -> dict[str, str]:

@@ -91,9 +91,9 @@ def believed(package: Package, scenario: Scenario, *, driver: Driver, environmen
         return first
     second = prove(package, scenario, driver=driver, environment=environment)
     if not disagree(first.verdict, second.verdict):
-        return first
+        return first.model_copy(update={"repeated": second.evidence})
     reason = _("It passed in 1 of 2 identical runs. The other one: {reason}").format(reason=first.reason)
-    return first.model_copy(update={"verdict": "flaky", "reason": reason})
+    return first.model_copy(update={"verdict": "flaky", "reason": reason, "repeated": second.evidence})
 
 
 def _invalid(row: Verification, error: PackageError) -> list[ScenarioVerdict]:

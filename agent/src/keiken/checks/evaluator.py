@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import contextlib
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol, Self
 
 from keiken.checks.child import Child, ChildGone
@@ -65,6 +66,24 @@ class Evaluator:
         ``show`` makes text of a value; it is where secrets are masked before anything is cut.
         """
         return explain(expression, lambda part: self._evaluate(part, bindings), show)
+
+    def values(self, parts: Sequence[str], bindings: Mapping[str, Any]) -> dict[str, Any]:
+        """The values of parts of the expression that was evaluated last, over the same state; never raises CheckError.
+
+        A part without a value, because it was never reached or is too large, is left out. All are asked for at once,
+        and one by one only where that fails.
+        """
+        if not parts:
+            return {}
+        try:
+            return dict(zip(parts, self._evaluate(f"[{', '.join(parts)}]", bindings), strict=True))
+        except CheckError:
+            pass
+        found = {}
+        for part in parts if len(parts) > 1 else ():
+            with contextlib.suppress(CheckError):
+                found[part] = self._evaluate(part, bindings)
+        return found
 
     def close(self) -> None:
         if self._child is not None:

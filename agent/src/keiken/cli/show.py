@@ -8,6 +8,7 @@ import click
 
 from keiken.cli.command import Command, pass_terminal
 from keiken.cli.search import rating
+from keiken.cli.show_evidence import answer_evidence
 from keiken.cli.terminal import Terminal, heading, table, word
 from keiken.client import Reference, saved_login
 from keiken.client.shapes import ListingDetail, Version
@@ -16,10 +17,21 @@ from keiken.i18n import _
 
 @click.command("show", cls=Command, help=_("Show an experience, or one version of it with its verdicts."))
 @click.argument("reference", metavar="ORG/NAME[@VERSION]")
+@click.option(
+    "--evidence",
+    metavar="[ENVIRONMENT]",
+    is_flag=False,
+    flag_value="",
+    help=_("What each step of the last verification did: in every environment, or in the one named."),
+)
 @pass_terminal
-def command(terminal: Terminal, reference: str) -> None:
+def command(terminal: Terminal, reference: str, evidence: str | None) -> None:
     wanted = Reference.parse(reference)
     with saved_login().client() as client:
+        if evidence is not None:
+            exact = wanted.at(client.version(wanted).version)
+            answer_evidence(terminal, exact, client.evidence(exact, evidence))
+            return
         detail = client.experience(wanted)
         version = client.version(wanted) if wanted.version or detail.latest_version else None
     document = {**detail.as_json(), "version": version.as_json() if version else None}

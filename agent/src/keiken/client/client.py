@@ -92,6 +92,11 @@ class Client:
         """The version named, or the latest."""
         return self._get(shapes.Version, reference.version_path)
 
+    def evidence(self, reference: Reference, environment: str = "") -> shapes.EvidenceAnswer:
+        """What the last verification in each environment saw; without a license only how each step ended."""
+        path = f"{reference.version_path}/evidence"
+        return self._get(shapes.EvidenceAnswer, path, params={"environment": environment} if environment else {})
+
     def attestations(self, reference: Reference) -> shapes.Attestations:
         """Unverified: give each ``envelope`` to ``keiken.trust.verify``."""
         return self._get(shapes.Attestations, f"{reference.version_path}/attestations")

@@ -7,6 +7,9 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from keiken.replay.comparing import Difference
+from keiken.replay.evidence import Evidence
+
 
 class Shape(BaseModel):
     model_config = ConfigDict(extra="allow", frozen=True)
@@ -155,6 +158,39 @@ class Version(Shape):
     size: int | None = None
     published_at: datetime | None = None
     verifications: list[Verification] = Field(default_factory=list)
+
+
+class Compared(Shape):
+    verification: str
+    finished_at: datetime | None = None
+    differences: list[Difference] = Field(default_factory=list)
+
+
+class ScenarioProof(Shape):
+    """One scenario with its runs; without a license only outcomes and durations are in them."""
+
+    scenario: str
+    verdict: str
+    reason: str = ""
+    runs: list[Evidence] = Field(default_factory=list)
+    compared: Compared | None = None
+    runs_known: int = 0
+    outcomes_known: int = 0
+
+
+class Proof(Shape):
+    verification: str
+    environment: str
+    environment_digest: str = ""
+    verdict: str
+    finished_at: datetime | None = None
+    scenarios: list[ScenarioProof] = Field(default_factory=list)
+
+
+class EvidenceAnswer(Shape):
+    digest: str
+    is_full: bool
+    proofs: list[Proof] = Field(default_factory=list)
 
 
 class AttestationItem(Shape):

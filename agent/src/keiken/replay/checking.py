@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 from keiken.checks import CheckError, Evaluator
+from keiken.checks.operands import operands
 from keiken.checks.tokens import Token, tokens
 from keiken.checks.wording import cut, unlimited
 from keiken.errors import Diverged, Failed, KeikenError
@@ -13,6 +14,7 @@ from keiken.i18n import _
 from keiken.package.manifest import Step
 from keiken.replay.clock import Clock
 from keiken.replay.masking import Mask
+from keiken.replay.notebook import Notebook
 from keiken.replay.report import CheckRecord
 from keiken.replay.reporting import check_size, plain
 from keiken.replay.template import Fill, fill
@@ -34,8 +36,10 @@ class Checker:
         secrets: Mapping[str, str],
         facts: Mapping[str, Any],
         steps: Iterable[Step],
+        notebook: Notebook | None = None,
     ) -> None:
         self._evaluator, self.mask, self._clock = evaluator, mask, clock
+        self._notebook = notebook
         self._parameters, self._secrets, self._facts = dict(parameters), dict(secrets), dict(facts)
         self._outputs: dict[str, Any] = {step.id: {"outputs": {}} for step in steps}
 
@@ -44,6 +48,9 @@ class Checker:
         bindings = self._bindings(result)
         try:
             value = self._evaluator.evaluate(expression, bindings)
+            if self._notebook is not None:
+                values = self._evaluator.values(operands(expression), bindings)
+                self._notebook.note_values(kind, expression, values)
             if value is True:
                 return CheckRecord(kind=kind, expression=expression, holds=True)
             detail = (

@@ -21,6 +21,7 @@ from keiken.replay import refusals
 from keiken.replay.checking import Checker, check_failed
 from keiken.replay.clock import Clock
 from keiken.replay.masking import Mask
+from keiken.replay.notebook import Notebook
 from keiken.replay.permissions import Allowance
 from keiken.replay.report import CheckRecord, ExecutorRecord, Outcome, Report, StepRecord
 from keiken.replay.reporting import masked, masked_step, plain
@@ -52,6 +53,7 @@ class _Run:
         self.started = time.monotonic()
         self.clock = Clock(job.wall_seconds)
         self.mask = Mask(job.scenario.secrets if job.scenario else job.secrets)
+        self.notebook = Notebook(self.mask) if job.on_evidence is not None else None
         self.state = LaterState()
         self.has_started = False
         self.report = Report(
@@ -91,7 +93,10 @@ class _Run:
             )
             self._end("error", _internal_error())
         self.report.duration_seconds = round(time.monotonic() - self.started, 3)
-        return masked(self.report, self.mask)
+        report = masked(self.report, self.mask)
+        if self.job.on_evidence is not None and self.notebook is not None:
+            self.job.on_evidence(self.notebook.evidence(report, self.report))
+        return report
 
     def _end(self, outcome: Outcome, error: KeikenError) -> None:
         self.report.outcome = outcome
@@ -112,6 +117,7 @@ class _Run:
             secrets=secrets,
             facts=self.job.facts,
             steps=[*self.manifest.steps, *self.manifest.undo],
+            notebook=self.notebook,
         )
         sandbox = self.job.executor()
         try:
@@ -134,7 +140,7 @@ class _Run:
         )
         self.has_started = True
         self._prepare()
-        self.stepper = Stepper(self.job, sandbox, self.checker, self.clock, self._emit)
+        self.stepper = Stepper(self.job, sandbox, self.checker, self.clock, self._emit, self.notebook)
         try:
             self._run_steps()
         except (Diverged, Failed, CheckError):
@@ -215,6 +221,8 @@ class _Run:
         """After everything inside was killed, so that nothing can change what they look at. The first that fails."""
         if self.job.scenario is None:
             return None
+        if self.notebook is not None:
+            self.notebook.end_steps()
         self.sandbox.settle()
         expressions = self.job.scenario.expect
         records = [self.checker.check("scenario", expression, self.report.result) for expression in expressions]

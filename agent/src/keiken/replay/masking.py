@@ -37,6 +37,10 @@ class Mask:
             self._bytes |= dict.fromkeys(_hexadecimal(value), name)
 
     @property
+    def has_secrets(self) -> bool:
+        return bool(self._words)
+
+    @property
     def margin(self) -> int:
         """As many characters as a form may span: where a text was cut off, so much of its end may hold part of one."""
         return 2 * max(map(len, [*self._words, *self._bytes]), default=0)

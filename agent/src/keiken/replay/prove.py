@@ -10,6 +10,7 @@ from keiken.package import Package
 from keiken.package.manifest import Scenario
 from keiken.replay.actions.base import POLICY_CODES
 from keiken.replay.engine import replay
+from keiken.replay.evidence import Evidence
 from keiken.replay.report import Report, ScenarioVerdict, Verdict
 from keiken.replay.request import Progress, Replay
 from keiken.sandbox.protocol import Driver, Environment, Limits, Sandbox
@@ -74,13 +75,21 @@ def prove(
     limits = limits or Limits()
     sandboxes = Sandboxes(package, driver, environment, limits)
     job = job_of(scenario, sandboxes, on_event=on_event)
-    report = replayed(job, sandboxes)
+    kept: list[Evidence] = []
+    report = replayed(replace(job, on_evidence=kept.append), sandboxes)
     verdict, reason = judge(scenario, report, was_opened=sandboxes.was_opened)
     caught = None
     if verdict == "passed" and scenario.outcome == "succeeded":
         hollow = replayed(replace(job, is_hollow=True, on_event=_silent), sandboxes)
         verdict, reason, caught = judge_hollow(hollow)
-    return ScenarioVerdict(scenario=scenario.name, verdict=verdict, reason=reason, report=report, hollow_caught=caught)
+    return ScenarioVerdict(
+        scenario=scenario.name,
+        verdict=verdict,
+        reason=reason,
+        report=report,
+        evidence=kept[0],
+        hollow_caught=caught,
+    )
 
 
 def job_of(scenario: Scenario, sandboxes: Sandboxes, *, on_event: Progress = _silent) -> Replay:

@@ -7,6 +7,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from keiken.replay.evidence import Evidence
+
 Outcome = Literal["succeeded", "refused", "diverged", "failed", "error"]
 StepStatus = Literal["succeeded", "skipped", "diverged", "failed", "not_run"]
 Verdict = Literal[
@@ -112,5 +114,8 @@ class ScenarioVerdict(Record):
     verdict: Verdict
     reason: str
     report: Report
+    evidence: Evidence | None = None
+    repeated: Evidence | None = None
+    """Of the second, identical run, where there was one."""
     hollow_caught: bool | None = None
     """True when the checks failed while no step was carried out; None where that was not asked."""

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from keiken.package import Package
 from keiken.package.manifest import Scenario, Step
+from keiken.replay.evidence import Evidence
 from keiken.replay.report import StepRecord
 from keiken.replay.tamper import Tamper, Untouched
 from keiken.sandbox.protocol import Sandbox
@@ -42,6 +43,8 @@ class Replay:
     tamper: Tamper = field(default_factory=Untouched)
     """What stands between steps and checks while checks are graded."""
     on_event: Progress = lambda _what, _record: None
+    on_evidence: Callable[[Evidence], None] | None = None
+    """Called once at the end with what there was to be seen, if somebody wants that looked at and kept."""
     collect: Callable[[Sandbox], None] = lambda _sandbox: None
     """Called before the sandbox is closed, when the steps succeeded."""
     limits_enforced: bool = True

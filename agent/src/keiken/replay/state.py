@@ -74,8 +74,11 @@ Listing = dict[str, tuple[int, str, str]]
 _UNREAD = (-1, "", "")
 
 
-def listing(sandbox: Sandbox) -> Listing:
-    """Size, mode and digest of every file below ``work/``: two of these tell what a step changed."""
+def listing(sandbox: Sandbox, on_content: Callable[[str, bytes], None] | None = None) -> Listing:
+    """Size, mode and digest of every file below ``work/``: two of these tell what a step changed.
+
+    ``on_content`` is given each digest with its content.
+    """
     found: Listing = {}
     read_bytes = 0
     for path in sandbox.paths("work/**")[:FILES_LIMIT]:
@@ -85,6 +88,8 @@ def listing(sandbox: Sandbox) -> Listing:
         state = sandbox.read(path)
         content = state.content
         digest = hashlib.sha256(content).hexdigest() if content is not None else ""
+        if on_content is not None and content is not None:
+            on_content(digest, content)
         read_bytes += len(content or b"")
         found[path] = (state.size, state.mode, digest)
     return found

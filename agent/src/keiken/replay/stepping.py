@@ -14,6 +14,7 @@ from keiken.replay.actions import ACTIONS, ActionResult, Job
 from keiken.replay.actions.base import POLICY_CODES
 from keiken.replay.checking import Checker, check_failed, mentions
 from keiken.replay.clock import Clock
+from keiken.replay.notebook import Notebook
 from keiken.replay.permissions import Allowance
 from keiken.replay.report import CheckRecord, StepRecord
 from keiken.replay.reporting import TAIL_CHARACTERS
@@ -29,13 +30,24 @@ Emit = Callable[[str, StepRecord], None]
 class Stepper:
     """Carries steps out in one sandbox."""
 
-    def __init__(self, job: Replay, sandbox: Sandbox, checker: Checker, clock: Clock, emit: Emit) -> None:
+    def __init__(
+        self,
+        job: Replay,
+        sandbox: Sandbox,
+        checker: Checker,
+        clock: Clock,
+        emit: Emit,
+        notebook: Notebook | None = None,
+    ) -> None:
         self._job, self._sandbox, self._checker, self._clock, self._emit = job, sandbox, checker, clock, emit
+        self._notebook = notebook
         self._allowance = Allowance(job.package.manifest.permissions)
 
     def run(self, step: Step, record: StepRecord) -> None:
         """Raises Diverged or Failed; the record then says where and why."""
         self._emit("started", record)
+        if self._notebook is not None:
+            self._notebook.begin(step.id)
         try:
             self._clock.check()
             if step.when is not None and not self._checker.decides(
@@ -65,7 +77,10 @@ class Stepper:
         try:
             result = self._attempts(step, record)
         finally:
-            record.changed = changes(before, self._listing())
+            after = self._listing()
+            record.changed = changes(before, after)
+            if self._notebook is not None:
+                self._notebook.note_files(before, after)
         self._job.tamper.held(step, lambda check: self._checker.check("expect", check, result).holds)
         told = {name: self._output(name, text, result) for name, text in step.outputs.items()}
         outputs = dict(self._job.tamper.told(step, told))
@@ -74,7 +89,9 @@ class Stepper:
         self._checker.hold("invariant", _where(step), self._job.package.manifest.invariants, result, record.checks)
 
     def _listing(self) -> Listing:
-        return {} if self._job.is_hollow else listing(self._sandbox)
+        if self._job.is_hollow:
+            return {}
+        return listing(self._sandbox, self._notebook.look_for_secrets if self._notebook is not None else None)
 
     def _attempts(self, step: Step, record: StepRecord) -> Mapping[str, Any]:
         """The result of the first attempt that does what it should. Only a step that declares ``retry`` has several."""
@@ -102,6 +119,8 @@ class Stepper:
             return ActionResult(result=action.hollow(step))
         fill = self._checker.filler(step.id)
         record.command = action.describe(step, fill)
+        if self._notebook is not None:
+            self._notebook.note_command(action.words(step, fill))
         started = time.monotonic()
         job = Job(
             sandbox=self._sandbox,
@@ -117,6 +136,8 @@ class Stepper:
             self._clock.extend(time.monotonic() - started)
         record.duration_seconds = round(record.duration_seconds + time.monotonic() - started, 4)
         record.exit_code = result.exit_code
+        if self._notebook is not None:
+            self._notebook.note_usage(result.cpu_seconds, result.peak_memory_bytes)
         record.stdout, record.stderr = self._tail(result.stdout), self._tail(result.stderr)
         return self._job.tamper.acted(step, self._sandbox, result)
 

@@ -14,6 +14,7 @@ from collections.abc import Iterable
 
 PREFIX = "keiken-"
 _V1 = ("memory", "pids", "cpu")
+_V1_PEAK = "/memory.max_usage_in_bytes"
 _CPU_PERIOD_MICROSECONDS = 100_000
 
 
@@ -32,6 +33,11 @@ def _put(path: str, value: object) -> bool:
     except OSError:
         return False
     return True
+
+
+def _number(path: str) -> int:
+    text = _text(path)
+    return int(text) if text.strip().isdigit() else 0
 
 
 def _own_groups() -> dict[str, str]:
@@ -110,6 +116,8 @@ class Group:
     def __init__(self, folders: dict[str, str]) -> None:
         self.folders = folders
         self._doors: list[int] = []
+        self._peak_door = -1
+        self._earlier_peak = 0
 
     @property
     def enforced(self) -> bool:
@@ -144,15 +152,47 @@ class Group:
         return 0
 
     def peak_memory_bytes(self) -> int:
+        """Since the group was made, or since ``forget_peak``."""
         folder = self.folders.get("memory", "")
-        text = _text(folder + "/memory.peak") or _text(folder + "/memory.max_usage_in_bytes")
-        return int(text) if text.strip().isdigit() else 0
+        return max(self._earlier_peak, _number(folder + "/memory.peak") or _number(folder + _V1_PEAK))
+
+    def start_peak(self) -> None:
+        """Begin to watch the peak of one command; ``peak_since_start`` then tells it. One at a time.
+
+        Version 1 has one counter, which is set back here; version 2 keeps one for each open file (from Linux 6.12).
+        """
+        folder = self.folders.get("memory", "")
+        if not folder:
+            return
+        earlier = _number(folder + _V1_PEAK)
+        if _put(folder + _V1_PEAK, 0):
+            self._earlier_peak = max(self._earlier_peak, earlier)
+            return
+        try:
+            if self._peak_door < 0:
+                self._peak_door = os.open(folder + "/memory.peak", os.O_RDWR | os.O_CLOEXEC)
+            os.write(self._peak_door, b"0")
+        except OSError:
+            self._close_peak_door()
+
+    def peak_since_start(self) -> int | None:
+        """In bytes; None where the kernel cannot tell it for one command alone."""
+        folder = self.folders.get("memory", "")
+        if self._peak_door >= 0:
+            return int(os.pread(self._peak_door, 32, 0))
+        return _number(folder + _V1_PEAK) or None
+
+    def _close_peak_door(self) -> None:
+        if self._peak_door >= 0:
+            os.close(self._peak_door)
+        self._peak_door = -1
 
     def remove(self) -> bool:
         """Kill what is left and remove the folders. False when something would not die within two seconds."""
         for door in self._doors:
             os.close(door)
         self._doors = []
+        self._close_peak_door()
         return all([remove_folder(folder) for folder in sorted(set(self.folders.values()))])
 
 

@@ -116,6 +116,7 @@ class Keeper:
         order = json.loads(wire.unsealed(os.dup(payload)))
         failed, report = os.pipe()
         before = self.group.oom_kills()
+        self.group.start_peak()
         try:
             pid = os.fork()
         except OSError:  # the first process inside is dead, so nothing can be born there any more
@@ -159,13 +160,13 @@ class Keeper:
     def _reap(self) -> None:
         while True:
             try:
-                pid, status = os.waitpid(-1, os.WNOHANG)
+                pid, status, used = os.wait4(-1, os.WNOHANG)
             except ChildProcessError:
                 return
             if pid == 0:
                 return
             if pid in self.runs:
-                self._tell_end(pid, status)
+                self._tell_end(pid, status, used.ru_utime + used.ru_stime)
             else:
                 self.ended(pid)
 
@@ -179,7 +180,7 @@ class Keeper:
         if not order.words:
             self.tell({"id": self.runs[pid], "started": True})
 
-    def _tell_end(self, pid: int, status: int) -> None:
+    def _tell_end(self, pid: int, status: int, cpu_seconds: float) -> None:
         order = self.orders.pop(pid)
         words = order.words or os.read(order.failed, 400).decode(errors="replace")
         with contextlib.suppress(KeyError):
@@ -188,7 +189,8 @@ class Keeper:
         number, code = self.runs.pop(pid), os.waitstatus_to_exitcode(status)
         oom = self.group.oom_kills() > order.oom_kills_before
         gone = code == -signal.SIGKILL and not oom and self.is_dying()
-        self.tell({"id": number, "status": code, "failed": words, "oom": oom, "gone": gone})
+        used = {"cpu_seconds": round(cpu_seconds, 6), "peak_memory_bytes": self.group.peak_since_start()}
+        self.tell({"id": number, "status": code, "failed": words, "oom": oom, "gone": gone, **used})
 
     def tell(self, message: dict[str, Any]) -> None:
         with contextlib.suppress(OSError):

@@ -53,6 +53,10 @@ class RunResult:
     stderr: bytes
     duration_seconds: float
     truncated: bool = False
+    cpu_seconds: float | None = None
+    """Of the process and of all that it waited for; None where nobody told."""
+    peak_memory_bytes: int | None = None
+    """Of everything in the sandbox while it ran; None where there is no control group that can tell."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -323,6 +323,8 @@ def _result(ended: dict[str, Any], collector: Collector, seconds: float) -> RunR
         stderr=stderr,
         duration_seconds=seconds,
         truncated=truncated,
+        cpu_seconds=ended.get("cpu_seconds"),
+        peak_memory_bytes=ended.get("peak_memory_bytes"),
     )
 
 

@@ -15,6 +15,9 @@ class Ask:
     def describe(self, step: Step, fill: Callable[[str], str]) -> str:
         return _("ask: {question}").format(question=fill(step.ask or ""))
 
+    def words(self, step: Step, fill: Callable[[str], str]) -> list[str]:
+        return [fill(step.ask or "")]
+
     def perform(self, step: Step, job: Job) -> ActionResult:
         answer = job.answer(step, job.fill(step.ask or ""))
         if answer is not None:

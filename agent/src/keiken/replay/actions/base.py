@@ -39,6 +39,8 @@ class ActionResult:
     stdout: str = ""
     stderr: str = ""
     problem: KeikenError | None = None
+    cpu_seconds: float | None = None
+    peak_memory_bytes: int | None = None
     is_cut: bool = False
     """More was printed than was kept, so the last characters may be half of something."""
 
@@ -53,6 +55,10 @@ class ActionResult:
 class Action(Protocol):
     def describe(self, step: Step, fill: Callable[[str], str]) -> str:
         """In one line what will be carried out, for people; unmasked."""
+        ...
+
+    def words(self, step: Step, fill: Callable[[str], str]) -> list[str]:
+        """The same word by word, as a process would be given it; unmasked."""
         ...
 
     def perform(self, step: Step, job: Job) -> ActionResult:
@@ -96,6 +102,8 @@ def of_process(step: Step, ran: RunResult) -> ActionResult:
         stdout=stdout,
         stderr=stderr,
         problem=problem,
+        cpu_seconds=ran.cpu_seconds,
+        peak_memory_bytes=ran.peak_memory_bytes,
         is_cut=ran.truncated,
     )
 

@@ -19,6 +19,9 @@ class File:
         action = _action(step)
         return f"{action.kind} {fill(action.path)}"
 
+    def words(self, step: Step, fill: Callable[[str], str]) -> list[str]:
+        return [_action(step).kind, fill(_action(step).path)]
+
     def perform(self, step: Step, job: Job) -> ActionResult:
         action = _action(step)
         path = job.fill(action.path)

@@ -38,6 +38,9 @@ class Http:
         action = _action(step)
         return f"{action.method} {fill(action.url)}"
 
+    def words(self, step: Step, fill: Callable[[str], str]) -> list[str]:
+        return [_action(step).method, fill(_action(step).url)]
+
     def perform(self, step: Step, job: Job) -> ActionResult:
         action = _action(step)
         url = job.fill(action.url)

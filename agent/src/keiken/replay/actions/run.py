@@ -15,6 +15,9 @@ class Run:
     def describe(self, step: Step, fill: Callable[[str], str]) -> str:
         return shlex.join(fill(word) for word in step.run or [])
 
+    def words(self, step: Step, fill: Callable[[str], str]) -> list[str]:
+        return [fill(word) for word in step.run or []]
+
     def perform(self, step: Step, job: Job) -> ActionResult:
         argv = fill_words(step.run or [], job.fill)
         if not job.may_run(argv[0]):

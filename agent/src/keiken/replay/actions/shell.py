@@ -15,6 +15,9 @@ class Shell:
         variables = "".join(f"{name}={shlex.quote(fill(value))} " for name, value in step.env.items())
         return f"{variables}sh -c {shlex.quote(step.shell or '')}"
 
+    def words(self, step: Step, fill: Callable[[str], str]) -> list[str]:
+        return ["sh", "-c", step.shell or ""]
+
     def perform(self, step: Step, job: Job) -> ActionResult:
         ran = job.sandbox.run(
             ["sh", "-c", step.shell or ""],
