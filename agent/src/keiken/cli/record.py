@@ -58,6 +58,7 @@ def shell(terminal: Terminal, /, **given: Any) -> None:
         version=given["version_"],
         license=given["license_"],
         secrets=_secrets(given["secret_names"]),
+        on_start=lambda: _say_how(terminal) if given["script"] is None else None,
         on_line=lambda text: terminal.note(f"$ {text}"),
     )
     manifest = draft.package.manifest
@@ -84,6 +85,11 @@ def shell(terminal: Terminal, /, **given: Any) -> None:
         *(Text.assemble(("? ", "yellow"), plain(question)) for question in draft.questions),
         _("Look it over, then: keiken check {folder}").format(folder=draft.folder),
     )
+
+
+def _say_how(terminal: Terminal) -> None:
+    terminal.note(_("Recording. Make what you make below work/; what --input names lies in assets/."))
+    terminal.note(_("Leave with 'exit' or Ctrl-D, and the draft is written."))
 
 
 def _secrets(names: tuple[str, ...]) -> dict[str, str]:

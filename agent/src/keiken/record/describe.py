@@ -54,6 +54,9 @@ def describe(commands: Sequence[str]) -> Words:
         answer = answers.get(timeout=TOTAL_SECONDS)
     except queue.Empty:
         raise NoWords(_("it took longer than {seconds} s").format(seconds=round(TOTAL_SECONDS))) from None
+    except KeyboardInterrupt:
+        # Who does not want to wait for words wants the draft all the same.
+        raise NoWords(_("it was interrupted")) from None
     if isinstance(answer, NoWords):
         raise answer
     if isinstance(answer, Exception):

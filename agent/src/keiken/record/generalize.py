@@ -10,11 +10,11 @@ from typing import Any
 
 from keiken.conditions.versions import normal_version
 from keiken.i18n import _
-from keiken.package import scripts
+from keiken.package import names, scripts
 from keiken.record.redact import Redactor
 from keiken.record.remarks import Shown, remarks
-from keiken.record.session import Line
-from keiken.record.steps import StepMaker, prelude, set_by, title, undo
+from keiken.record.session import Line, Recording
+from keiken.record.steps import StepMaker, one_line, prelude, set_by, undo
 from keiken.record.values import Places, recurring
 
 NOISE = {
@@ -42,7 +42,7 @@ class Proposal:
 
 
 def propose(
-    lines: Sequence[Line],
+    recording: Recording,
     facts: Mapping[str, Any],
     redactor: Redactor,
     *,
@@ -54,9 +54,10 @@ def propose(
     ``inherited`` are environment variables whose values are secrets of the redactor, to the secrets' names.
     """
     questions: list[str] = []
+    lines = recording.lines
 
     def shown(line: Line) -> str:
-        return title(line.text, redactor, SHOWN)
+        return one_line(line.text, redactor, SHOWN)
 
     kept = [line for line in lines if _is_kept(line, questions, shown)]
     values = {v: name for v, name in recurring(line.text for line in kept).items() if not redactor.found_in(v)}
@@ -76,7 +77,7 @@ def propose(
         "undo": undo(kept, places, redactor),
         "scenarios": _scenarios(conditions, used),
     }
-    questions += remarks(lines, kept, job, inherited, shown)
+    questions += remarks(recording, kept, job, inherited, shown)
     if values:
         questions.append(_("Are the parameters {names} well named?").format(names=", ".join(values.values())))
     questions.append(_("Do the checks look at what matters, or only at what was easy to see?"))
@@ -110,15 +111,17 @@ def _parameter(value: str) -> dict[str, Any]:
 def _is_kept(line: Line, questions: list[str], shown: Shown) -> bool:
     words = line.text.split()
     first = words[0] if words else ""
-    touched = [*line.made, *line.changed, *line.removed, *line.folders]
+    touched = [*line.made, *line.changed, *line.removed, *line.folders, *line.outside]
     if first in EDITORS:
         questions.append(_("'{line}' opened an editor; replace it by a file step.").format(line=shown(line)))
         return False
     if line.exit_code != 0:
-        failed = _("'{line}' failed and was left out.")
+        failed = _("'{line}' failed (status {status}) and was left out.")
         if touched:
-            failed = _("'{line}' failed and was left out, although it changed {paths}.")
-        questions.append(failed.format(line=shown(line), paths=", ".join(touched[:3])))
+            failed = _("'{line}' failed (status {status}) and was left out, although it changed {paths}.")
+        questions.append(
+            failed.format(line=shown(line), status=line.exit_code, paths=", ".join(map(names.shown, touched[:3])))
+        )
         return False
     if touched:
         return True

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from keiken.package import Package, load
-from keiken.record.write import new_folder, require_new, write_package
+from keiken.record.write import NewFolder, require_new, write_package
 
 
 def init(*, folder: Path, name: str, title: str = "") -> Package:
@@ -56,7 +56,7 @@ def init(*, folder: Path, name: str, title: str = "") -> Package:
             },
         ],
     }
-    with new_folder(folder) as staged:
-        write_package(staged, parts, None, (), "")
-        load(staged)
-    return load(folder)
+    with NewFolder(folder) as new:
+        write_package(new.staged, parts, None, (), "")
+        load(new.staged)
+    return load(new.kept_in)

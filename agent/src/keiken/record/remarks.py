@@ -8,10 +8,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from keiken.i18n import _
-from keiken.record.session import Line
+from keiken.package import names
+from keiken.record.session import Line, Recording
 from keiken.record.steps import is_plain, prelude
 
-_PATH = re.compile(r"(?<![\w.$}/:*?-])(?:~/|\$HOME/|\$\{HOME\}/|/|\.\.?/)[^\s'\"|;&<>()`$]*")
+_PATH = re.compile(r"(?<![\w.$}/:*?-])(?:~/|/|\.\.?/)[^\s'\"|;&<>()`$]*")
 _SYSTEM = ("/usr/", "/bin/", "/sbin/", "/lib", "/dev/", "/proc/", "/sys/")
 _VARIABLE = re.compile(r"\$\{?([A-Za-z_]\w*)")
 _USUAL = {"HOME", "PATH", "PWD", "OLDPWD", "USER", "SHELL", "LANG", "TERM", "HOSTNAME", "UID", "IFS", "RANDOM"}
@@ -19,37 +20,38 @@ Shown = Callable[[Line], str]
 """A line as it may be shown: redacted, then cut."""
 
 
-def remarks(
-    lines: Sequence[Line], kept: Sequence[Line], job: Path, given: Mapping[str, str], shown: Shown
-) -> list[str]:
+def remarks(recording: Recording, kept: Sequence[Line], job: Path, given: Mapping[str, str], shown: Shown) -> list[str]:
     """Questions about the kept lines, each once. ``given``: variables that a step gets as secrets."""
     found: dict[str, None] = {}
+    lines = recording.lines
     for line in kept:
         index = next(number for number, one in enumerate(lines) if one is line)
         for rule in RULES:
             found |= dict.fromkeys(rule(line, job, shown))
         found |= dict.fromkeys(_unset_variables(lines, index, given, shown))
+    for program in recording.left_running:
+        still = _("'{program}' still ran at the end and was ended; make it a service of the scenario.")
+        found[still.format(program=program)] = None
     return list(found)
 
 
 def _outside_files(line: Line, job: Path, shown: Shown) -> Iterator[str]:
-    here = job / line.cwd
+    here = job / Path(line.cwd).expanduser()
     for path in dict.fromkeys(_paths_outside(line.text, here, job)):
         yield _(
             "'{line}' uses {path}, which lies outside the folder: a replay has only what is in the package."
         ).format(line=shown(line), path=path)
-    if line.cwd.startswith("/"):
+    if line.cwd.startswith(("/", "~", "..")):
         yield _("'{line}' was typed in {path}, outside the folder, which a replay does not have.").format(
             line=shown(line), path=line.cwd
         )
 
 
 def _paths_outside(text: str, here: Path, job: Path) -> Iterator[str]:
-    for match in _PATH.finditer(text):
+    for match in _PATH.finditer(re.sub(r"\"?\$(?:HOME\b|\{HOME\})\"?(?=/)", "~", text)):
         written = match.group().rstrip(",:")
-        path = Path(re.sub(r"^\$\{?HOME\}?", "~", written)).expanduser()
-        whole = os.path.normpath(here / path)
-        is_inside = os.path.realpath(whole).startswith((f"{job.resolve()}/", *_SYSTEM)) or whole.startswith(_SYSTEM)
+        whole = os.path.normpath(here / Path(written).expanduser())
+        is_inside = os.path.realpath(whole).startswith((f"{job}/", *_SYSTEM)) or whole.startswith(_SYSTEM)
         if whole not in ("/", str(job)) and not is_inside and os.path.lexists(whole):
             yield written
 
@@ -57,20 +59,15 @@ def _paths_outside(text: str, here: Path, job: Path) -> Iterator[str]:
 def _outside_work(line: Line, _job: Path, shown: Shown) -> Iterator[str]:
     for path in line.outside[:3]:
         yield _("'{line}' changed {path}; a replay may change only what is below work/.").format(
-            line=shown(line), path=path
+            line=shown(line), path=names.shown(path)
         )
-
-
-def _left_running(line: Line, _job: Path, shown: Shown) -> Iterator[str]:
-    if re.search(r"(?<![&>|<])&\s*$", line.text):
-        yield _("'{line}' runs on in the background; make it a service of the scenario.").format(line=shown(line))
 
 
 def _unshown_names(line: Line, _job: Path, _shown: Shown) -> Iterator[str]:
     for path in [*line.made, *line.changed, *line.removed]:
         if not is_plain(path):
             yield _("The name {path} has characters that cannot be seen; no check was proposed for it.").format(
-                path=path.encode("unicode_escape").decode()
+                path=names.shown(path)
             )
 
 
@@ -94,6 +91,5 @@ def _unset_variables(lines: Sequence[Line], index: int, given: Mapping[str, str]
 RULES: tuple[Callable[[Line, Path, Shown], Iterator[str]], ...] = (
     _outside_files,
     _outside_work,
-    _left_running,
     _unshown_names,
 )

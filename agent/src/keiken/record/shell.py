@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,17 +17,21 @@ from keiken.errors import Failed, PackageError, UsageError
 from keiken.i18n import _
 from keiken.package import Package, load, review
 from keiken.record import describe
-from keiken.record.generalize import Proposal, commands_of, propose
+from keiken.record.generalize import SHOWN, Proposal, commands_of, propose
+from keiken.record.inputs import Asset, copy_inputs, without_secrets
+from keiken.record.local import Local, home_of_person
 from keiken.record.redact import Redactor, certain_secret, environment_secrets
-from keiken.record.session import OUTPUT_READ_BYTES, Line, bash, logical_lines, record_script
-from keiken.record.terminal import record_terminal, require_terminal
-from keiken.record.write import new_folder, require_new, write_package
+from keiken.record.scripted import record_script
+from keiken.record.session import Line, Recording, bash, logical_lines
+from keiken.record.steps import one_line
+from keiken.record.terminal import record_terminal, require_terminal, surviving_hangup
+from keiken.record.trace import trace_of
+from keiken.record.write import NewFolder, require_new, write_package
 
-OUTPUT_KEPT = OUTPUT_READ_BYTES // 16
-"""Characters of the end of each output that the trace keeps."""
-OUTPUTS_KEPT = 2 << 20
-"""Characters of all outputs together; a package may not grow without bound because a session was talkative."""
 SCRIPT_BYTES_LIMIT = 1 << 20
+_NAMES_OF_SECRETS = re.compile(
+    r"(?m)\bsecrets\.\w+|\[secret \w+\]|\bSECRET_\w+|\bexample-\w+|^ *- \w+$|^ +\w+:(?= example-)"
+)
 
 
 @dataclass(frozen=True)
@@ -56,37 +59,61 @@ def record_shell(
     version: str = "0.1.0",
     license: str = "Apache-2.0",  # the field's own name
     secrets: Mapping[str, str] | None = None,
+    on_start: Callable[[], None] = lambda: None,
     on_line: Callable[[str], None] = lambda _text: None,
 ) -> Draft:
     """Record a script's lines, or without one a session in this terminal, into the absent or empty ``folder``.
 
     ``inputs`` are copied to ``assets/`` before, where the session and every replay find them. ``secrets``
     are values that must not reach the draft, by name; so are those of the environment whose names say so.
-    ``on_line`` gets each redacted line. Raises UsageError, Refused or Failed before anything is written, and
-    PackageError when the draft breaks a rule of the format: it is in ``folder`` all the same, to be mended.
+    ``on_start`` is called when all is ready, ``on_line`` gets each redacted line of a script. Raises UsageError,
+    Refused or Failed before anything is written, and PackageError when the draft breaks a rule of the format: it is in
+    ``folder`` all the same, to be mended.
     """
     require_new(folder)
     bash()
     redactor = Redactor({**environment_secrets(os.environ), **(secrets or {})})
+    _require_not_named_like_a_secret((name, version, license), redactor)
     text = _script_text(script) if script is not None else None
     if text is None:
         require_terminal()
     else:
         redactor.look(text)
-    with tempfile.TemporaryDirectory(prefix="keiken-record-") as temporary:
-        job = Path(temporary) / "job"
+    with tempfile.TemporaryDirectory(prefix="keiken-record-") as temporary, surviving_hangup(text is None):
+        # Resolved, because that is how the shell will call it.
+        job = Path(temporary).resolve() / "job"
         (job / "work").mkdir(parents=True)
-        assets, questions = _copy_inputs(inputs, job / "assets", redactor)
-        lines = _record(text, job, lambda line: on_line(redactor.redact(line.text)))
-        for line in lines:
-            redactor.look(f"{line.text}\n{line.stdout}\n{line.stderr}")
-        proposal = _proposal(lines, redactor, job)
-        parts = _identity(name, title, version, license) | proposal.parts
-        with new_folder(folder) as staged:
-            warnings = _write(staged, parts, proposal, assets, _trace(lines, redactor))
-            _require_no_secret(staged, redactor)
-    taken_out = [one for one in redactor.names if any(redactor.names_in(_all_of(line)) & {one} for line in lines)]
-    return Draft(folder, _loaded(folder), len(lines), taken_out, questions + proposal.questions, warnings)
+        copied = copy_inputs(inputs, job / "assets", redactor)
+        on_start()
+        recording = _record(text, job, redactor, on_line)
+        for line in recording.lines:
+            redactor.look(line.text)
+            redactor.look_at_output(f"{line.stdout}\n{line.stderr}")
+        proposal = _proposal(recording, redactor, job)
+        parts = _identity(name, redactor.redact(title), version, license) | proposal.parts
+        assets, told = without_secrets(copied.assets, redactor)
+        with NewFolder(folder, or_beside=True) as new:
+            warnings = _write(new.staged, parts, proposal, assets, trace_of(recording.lines, redactor))
+            _require_no_secret(new.staged, redactor)
+    if recording.trouble is not None:
+        warnings.append(_("The recording ended early: {why}").format(why=recording.trouble.message))
+    if new.kept_in != folder:
+        warnings.append(_("{folder} was filled meanwhile; the draft is beside it.").format(folder=folder))
+    found: set[str] = set().union(*(redactor.names_in(_all_of(line)) for line in recording.lines))
+    questions = [*copied.questions, *told, *proposal.questions]
+    return Draft(new.kept_in, _loaded(new.kept_in), len(recording.lines), sorted(found), questions, warnings)
+
+
+def _require_not_named_like_a_secret(texts: Sequence[str], redactor: Redactor) -> None:
+    for text in texts:
+        if redactor.found_in(text):
+            raise UsageError(
+                "secret_in_name",
+                _("What the draft is to be called holds the value of a secret ({names}).").format(
+                    names=", ".join(sorted(redactor.names_in(text)))
+                ),
+                _("Choose another name, or take the value out of the environment."),
+            )
 
 
 def _script_text(script: Path) -> str:
@@ -108,61 +135,44 @@ def _script_text(script: Path) -> str:
     return text
 
 
-def _copy_inputs(inputs: Sequence[Path], assets: Path, redactor: Redactor) -> tuple[list[Path], list[str]]:
-    """Raises UsageError for a file that is none, stands for two, or holds a secret."""
-    copied: list[Path] = []
-    questions = []
-    for path in inputs:
-        if not path.is_file() or path.name in [one.name for one in copied]:
-            raise UsageError(
-                "input_missing" if not path.is_file() else "input_twice",
-                _("{file} is no file that can be read.").format(file=path)
-                if not path.is_file()
-                else _("Two input files are named {name}.").format(name=path.name),
-                _("Give files of different names with --input; a folder is given as an archive."),
-            )
-        try:
-            text = path.read_bytes().decode("utf-8", "replace")
-        except OSError as error:
-            raise UsageError(
-                "input_unreadable",
-                _("{file} cannot be read: {why}.").format(file=path, why=error.strerror),
-                _("Check its permissions."),
-            ) from None
-        line = certain_secret(text)
-        if line is not None or redactor.found_in(text):
-            raise UsageError(
-                "input_holds_secret",
-                _("{file} holds a secret, and would be a part of the package.").format(file=path)
-                + (_(" (line {line})").format(line=line) if line else ""),
-                _("Take it out of the file; let a step get it from --secret."),
-            )
-        seen = Redactor()
-        seen.look(text)
-        if seen.names:
-            questions.append(
-                _("{file} is in the package; should these be known: {names}?").format(
-                    file=path.name, names=", ".join(seen.names)
-                )
-            )
-        assets.mkdir(exist_ok=True)
-        copied.append(Path(shutil.copy(path, assets / path.name)))
-    return copied, questions
+def _record(text: str | None, job: Path, redactor: Redactor, on_line: Callable[[str], None]) -> Recording:
+    local = Local(job, home_of_person())
 
+    def shown(typed: str) -> str:
+        return one_line(local.text(typed), redactor, SHOWN)
 
-def _record(text: str | None, job: Path, on_line: Callable[[Line], None]) -> list[Line]:
-    lines = (
-        record_terminal(job, lambda _line: None)
-        if text is None
-        else record_script(logical_lines(text), job, on_line, os.environ)
+    if text is None:
+        recording = record_terminal(job)
+    else:
+        lines = logical_lines(text, shown)
+        recording = record_script(lines, job, lambda line: on_line(shown(line.text)), os.environ, shown)
+    recording.lines = [local.line(line) for line in recording.lines]
+    if any(line.exit_code == 0 for line in recording.lines):
+        return recording
+    if recording.trouble is not None:
+        raise recording.trouble
+    if not recording.lines:
+        raise UsageError(
+            "nothing_recorded",
+            _("Nothing was recorded: there was no command."),
+            _("Put the commands into the script, one a line.")
+            if text is not None
+            else _("Type the commands at the prompt '(keiken)', and leave it with 'exit'."),
+        )
+    for line in recording.lines:
+        redactor.look(line.text)
+    first = recording.lines[0]
+    raise UsageError(
+        "nothing_recorded",
+        _("Nothing was recorded that worked: '{line}' ended with status {status}.").format(
+            line=shown(first.text), status=first.exit_code
+        ),
+        _("The commands start in an empty folder: give the files that they need with --input, they lie in assets/."),
     )
-    if not any(line.exit_code == 0 for line in lines):
-        what = _("Nothing was recorded: there was no command.") if not lines else _("Nothing was recorded that worked.")
-        raise UsageError("nothing_recorded", what, _("Record at least one command that succeeds."))
-    return lines
 
 
-def _proposal(lines: Sequence[Line], redactor: Redactor, job: Path) -> Proposal:
+def _proposal(recording: Recording, redactor: Redactor, job: Path) -> Proposal:
+    lines = recording.lines
     tools = sorted({name for line in lines if line.exit_code == 0 for name in commands_of(line.text)})
     known = environment_secrets(os.environ)
     inherited = {
@@ -170,12 +180,12 @@ def _proposal(lines: Sequence[Line], redactor: Redactor, job: Path) -> Proposal:
         for variable, value in os.environ.items()
         if value in known.values() and re.fullmatch(r"[A-Z_][A-Z0-9_]*", variable) and redactor.name_of(value)
     }
-    proposal = propose(lines, probe(tools=tools), redactor, job=job, inherited=inherited)
+    proposal = propose(recording, probe(tools=tools), redactor, job=job, inherited=inherited)
     if "steps" not in proposal.parts:
         raise UsageError(
             "nothing_recorded",
             _("Nothing was recorded that could be a step: the session only looked around."),
-            _("Record at least one command that does something."),
+            _("Record at least one command that makes or changes something, below work/."),
         )
     return proposal
 
@@ -192,7 +202,7 @@ def _identity(name: str, title: str, version: str, license_: str) -> dict[str, o
     }
 
 
-def _write(staged: Path, parts: dict[str, Any], proposal: Proposal, assets: Sequence[Path], trace: str) -> list[str]:
+def _write(staged: Path, parts: dict[str, Any], proposal: Proposal, assets: Sequence[Asset], trace: str) -> list[str]:
     """Write the draft, with a model's words where one is configured and they fit; why they do not, as warnings."""
     if not describe.is_configured():
         write_package(staged, parts, None, assets, trace)
@@ -230,9 +240,10 @@ def _require_no_secret(staged: Path, redactor: Redactor) -> None:
     """The last look before anything is kept: no value that is known for a secret. Raises Failed."""
     given = Redactor(redactor.known)
     for path in sorted(staged.rglob("*")):
-        if path.is_file() and "assets" not in path.relative_to(staged).parts:
-            text = path.read_text(encoding="utf-8")
-            names = given.names_in(text)
+        if path.is_file():
+            text = path.read_bytes().decode("utf-8", "replace")
+            # The name of a secret may hold its value, and is no secret.
+            names = given.names_in(_NAMES_OF_SECRETS.sub("", text))
             if names or certain_secret(text) is not None:
                 raise Failed(
                     "secret_left",
@@ -245,26 +256,3 @@ def _require_no_secret(staged: Path, redactor: Redactor) -> None:
 
 def _all_of(line: Line) -> str:
     return f"{line.text}\n{line.stdout}\n{line.stderr}"
-
-
-def _trace(lines: Sequence[Line], redactor: Redactor) -> str:
-    """Level 0: what was recorded, redacted, one JSON document a line. Outputs only up to a bound."""
-    left, documents = OUTPUTS_KEPT, []
-    for line in lines:
-        # Redacted before it is cut: half a secret would not be found.
-        outputs = [redactor.redact(text)[-OUTPUT_KEPT:] for text in (line.stdout, line.stderr)]
-        left -= sum(map(len, outputs))
-        if left < 0:
-            outputs = ["", ""]
-        document = asdict(replace(line, stdout=outputs[0], stderr=outputs[1]))
-        documents.append(json.dumps(_redacted(document, redactor), ensure_ascii=False))
-    return "".join(f"{document}\n" for document in documents)
-
-
-def _redacted(value: Any, redactor: Redactor) -> Any:
-    if isinstance(value, str):
-        # Names of files need not be UTF-8; the trace is.
-        return redactor.redact(value).encode("utf-8", "backslashreplace").decode()
-    if isinstance(value, dict):
-        return {_redacted(key, redactor): _redacted(item, redactor) for key, item in value.items()}
-    return [_redacted(item, redactor) for item in value] if isinstance(value, list) else value

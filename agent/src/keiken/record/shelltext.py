@@ -19,6 +19,8 @@ _BASH_ONLY = re.compile(
     r"|\btrap\b[^\n]*\b(?:ERR|DEBUG|RETURN)\b"
 )
 
+_EXPANSION = re.compile(r"\$(?:\{[#!]?\w*|[A-Za-z_]\w*|[0-9@*#?$!-])")
+
 Form = Callable[[re.Match[str]], str]
 
 
@@ -79,8 +81,13 @@ class _Filler:
         if one == top[-1:] and top:
             self.frames.pop()
             return self._keep(index, 1)
-        if one in '"`' or self.text.startswith(("$(", "${"), index):
+        if one in '"`' or self.text.startswith("$(", index):
             return self._open(index)
+        if (match := _EXPANSION.match(self.text, index)) is not None:
+            # The name of a variable, whatever value it looks like.
+            if match.group().startswith("${"):
+                self.frames.append('"}' if self._is_double() else "}")
+            return self._keep(index, len(match.group()))
         return self._keep(index, 1) if self._is_double() else self._plain(index)
 
     def _open(self, index: int) -> int:
@@ -92,8 +99,7 @@ class _Filler:
         if one == "`":
             self.frames.append("`")
             return self._keep(index, 1)
-        closing = ")" if self.text[index + 1] == "(" else ('"}' if self._is_double() else "}")
-        self.frames.append(closing)
+        self.frames.append(")")
         return self._keep(index, 2)
 
     def _plain(self, index: int) -> int:

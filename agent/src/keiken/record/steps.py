@@ -10,6 +10,7 @@ from typing import Any
 
 from keiken.package.scripts import BUILTINS
 from keiken.record import shelltext
+from keiken.record.local import JOB
 from keiken.record.redact import Redactor
 from keiken.record.session import Line
 from keiken.record.values import Places
@@ -76,7 +77,7 @@ class StepMaker:
         self.inherited = inherited
 
     def build(self, number: int) -> dict[str, Any]:
-        step: dict[str, Any] = {"id": f"step_{number}", "title": title(self.line.text, self.redactor)}
+        step: dict[str, Any] = {"id": f"step_{number}", "title": one_line(self.line.text, self.redactor)}
         step |= self._action()
         step["expect"] = ["result.exit_code == 0", *self._effects()]
         return step
@@ -108,7 +109,9 @@ class StepMaker:
                 env[name] = f"${{{{ secrets.{secret} }}}}"
         lines = [shelltext.fill(text, self.places.pattern, variable, comment) for text in texts]
         if self.line.cwd:
-            lines.insert(0, f"cd {shelltext.fill(shlex.quote(self.line.cwd), self.places.pattern, variable)}")
+            lines.insert(0, f"cd {shelltext.fill(_quoted(self.line.cwd), self.places.pattern, variable)}")
+        if any(f"${{{JOB}}}" in text for text in texts):
+            lines.insert(0, f"{JOB}=$PWD")
         # What could not be put into a variable must still not be there.
         script = self.redactor.redact("\n".join(lines))
         action: dict[str, Any] = {"shell": script}
@@ -136,8 +139,12 @@ class StepMaker:
         return is_plain(path) and not self.redactor.found_in(path)
 
 
-def title(text: str, redactor: Redactor, limit: int = 120) -> str:
-    """A line as a title: redacted before it is cut, so that no half of a secret is left."""
+def _quoted(folder: str) -> str:
+    return f"~/{shlex.quote(folder[2:])}" if folder.startswith("~/") else shlex.quote(folder)
+
+
+def one_line(text: str, redactor: Redactor, limit: int = 120) -> str:
+    """What was typed, in one line: redacted before it is cut, so that no half of a secret is left."""
     shown = "".join(c if unicodedata.category(c)[0] != "C" else " " for c in redactor.redact(text))
     return " ".join(shown.split())[:limit]
 

@@ -15,28 +15,33 @@ import threading
 import tty
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, NoReturn
 
-from keiken.errors import KeikenError, UsageError
+from keiken.errors import Failed, KeikenError, UsageError
 from keiken.i18n import _
-from keiken.record.session import Line, OnLine, bash, line_of, read_fields
+from keiken.record import processes
+from keiken.record.session import Recording, bash, line_of, read_fields
 from keiken.record.watch import state_of
 
+# No settings of its person: a replay has none of their aliases and functions. What they exported is inherited.
+# An answer bears the number of what was told: one that Ctrl-C kept from being read must not count for the next.
 _INTERACTIVE = r"""
-[ -f ~/.bashrc ] && . ~/.bashrc
 HISTCONTROL= HISTIGNORE= HISTFILE= HISTSIZE=10000
-set -o history
-shopt -s cmdhist lithist
+shopt -s cmdhist lithist checkwinsize
+__keiken_told=0
 __keiken_tell() {
     local status=$? line answer
     line=$(HISTTIMEFORMAT= history 1)
-    printf '%s\0%s\0%s\0' "$status" "$PWD" "$line" >&8
-    IFS= read -r -u 9 answer
+    __keiken_told=$((__keiken_told + 1))
+    printf '%s\0%s\0%s\0%s\0' "$__keiken_told" "$status" "$PWD" "$line" >&8
+    while IFS= read -r -u 9 answer && [ "$answer" != "$__keiken_told" ]; do :; done
     return "$status"
 }
 PROMPT_COMMAND=__keiken_tell
-PS1='(keiken) '"$PS1"
+PS1='(keiken) \W\$ '
 """
 _GRACE_SECONDS = 2.0
+_TYPED_AHEAD_BYTES = 65536
 
 
 def require_terminal() -> None:
@@ -53,122 +58,166 @@ def require_terminal() -> None:
     )
 
 
-def record_terminal(job: Path, on_line: OnLine) -> list[Line]:
+@contextlib.contextmanager
+def surviving_hangup(is_interactive: bool) -> Iterator[None]:
+    """A terminal window that is closed ends the session like its person's leaving; what was recorded is kept."""
+    if not is_interactive or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def record_terminal(job: Path) -> Recording:
     """A bash in this terminal; every line is recorded until its person leaves it, or it is killed.
 
-    Raises Failed when more files were made than can be watched; the shell is hung up then.
+    Where more files are made than can be watched, the session ends and that is its ``trouble``. Raises Failed
+    ``shell_not_started``.
     """
-    program = bash()
-    told_read, told_write = os.pipe()
-    hear_read, hear_write = os.pipe()
-    with tempfile.NamedTemporaryFile("w", suffix=".bashrc") as rc:
+    with tempfile.NamedTemporaryFile("w", suffix=".bashrc") as rc, contextlib.ExitStack() as opened:
         rc.write(_INTERACTIVE)
         rc.flush()
-        pid, terminal = pty.fork()
-        if pid == 0:
-            _become_bash(program, rc.name, job, told_write, hear_read)
-        os.close(told_write)
-        os.close(hear_read)
-        listener = _Listener(job, on_line, told_read, hear_write, pid)
+        shell = _Shell(rc.name, job, opened)
         try:
-            listener.start()
-            _copy_terminal(terminal)
+            with _raw(sys.stdin.fileno()), _window_of(sys.stdin.fileno(), shell.terminal):
+                shell.copy()
         finally:
-            os.close(terminal)  # hangs up a shell that still lives
-            _wait(pid)
-            listener.finish()
-    if listener.error is not None:
-        raise listener.error
-    return listener.recorded
+            shell.end()
+    if not shell.has_started:
+        raise Failed(
+            "shell_not_started",
+            _("The shell that is to be recorded did not start."),
+            _("See whether '{program}' works in this terminal.").format(program=bash()),
+        )
+    return shell.recording
 
 
-def _become_bash(program: str, rc: str, job: Path, told: int, hear: int) -> None:
-    """In the child, which must never return into our program."""
-    try:
-        os.chdir(job)
-        told, hear = (fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, 20) for descriptor in (told, hear))
-        os.dup2(told, 8)
-        os.dup2(hear, 9)
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT, signal.SIGPIPE):
-            signal.signal(number, signal.SIG_DFL)
-        os.execv(program, ["bash", "--noprofile", "--rcfile", rc, "-i"])
-    finally:
-        os._exit(127)
+class _Shell:
+    """The bash, its terminal and the two pipes over which it tells of lines and waits for us to look at the files."""
 
-
-def _wait(pid: int) -> None:
-    """Until the shell has ended; one that ignores being hung up is killed."""
-    timer = threading.Timer(_GRACE_SECONDS, os.kill, (pid, signal.SIGKILL))
-    timer.start()
-    try:
-        os.waitpid(pid, 0)
-    finally:
-        timer.cancel()
-
-
-class _Listener:
-    """Hears of each line in a thread of its own, and lets the shell go on once the files were looked at."""
-
-    def __init__(self, job: Path, on_line: OnLine, told: int, answer: int, pid: int) -> None:
-        self.recorded: list[Line] = []
-        self.error: KeikenError | None = None
-        self._job, self._on_line, self._told, self._answer, self._pid = job, on_line, told, answer, pid
-        self._before = state_of(job)
+    def __init__(self, rc: str, job: Path, opened: contextlib.ExitStack) -> None:
+        """All descriptors are closed with ``opened``."""
+        program, settings = bash(), termios.tcgetattr(sys.stdin.fileno())
+        self._told, told_write = _pipe(opened)
+        hear_read, self._answer = _pipe(opened)
+        self._job, self._before = job, state_of(job)
         self._cwd, self._number = str(job), ""
-        self._thread = threading.Thread(target=self._listen, daemon=True)
+        self.has_started = False
+        self.recording = Recording()
+        self.pid, self.terminal = pty.fork()
+        if self.pid == 0:
+            _become_bash([program, "--noprofile", "--rcfile", rc, "-i"], job, (told_write, hear_read), settings)
+        self._is_open = True
+        self._ended = os.pidfd_open(self.pid)
+        opened.callback(os.close, self._ended)
+        opened.callback(self._hang_up)
 
-    def start(self) -> None:
-        self._thread.start()
-
-    def finish(self) -> None:
-        """The shell has ended; a program it left behind may still hold its end of the pipe."""
-        self._thread.join(_GRACE_SECONDS)
-        os.close(self._answer)
-
-    def _listen(self) -> None:
-        while (answer := read_fields(self._told, 3)) is not None:
-            try:
-                self._hear(*answer)
-            except KeikenError as error:
-                self.error = error
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(self._pid, signal.SIGHUP)
-                return
-            with contextlib.suppress(BrokenPipeError):
-                os.write(self._answer, b"\n")
-
-    def _hear(self, status: str, cwd: str, numbered: str) -> None:
-        number, _space, text = numbered.strip().partition(" ")
-        after = state_of(self._job, self._before)
-        # The same number again: an empty line, or one given up with Ctrl-C.
-        if number and number != self._number and text.strip():
-            line = line_of(text.strip(), int(status), self._cwd, self._job, self._before, after)
-            self.recorded.append(line)
-            self._on_line(line)
-        self._number, self._before, self._cwd = number, after, cwd
-
-
-def _copy_terminal(terminal: int) -> None:
-    """Between the person and the shell until the shell ends; the same as pty.spawn does after its fork."""
-    stdin, stdout = sys.stdin.fileno(), sys.stdout.fileno()
-    typed, is_open = b"", True
-    with _raw(stdin), _window_of(stdin, terminal):
+    def copy(self) -> None:
+        """Between the person and the shell, hearing of each line, until one of them has gone."""
+        stdin, typed = sys.stdin.fileno(), b""
         while True:
-            reading = [terminal, *([stdin] if is_open and len(typed) < 65536 else [])]
-            ready, writable, _x = select.select(reading, [terminal] if typed else [], [])
-            if terminal in ready:
-                data = _read(terminal)
-                if not data:
-                    return
-                while data:
-                    data = data[os.write(stdout, data) :]
+            reading = [self.terminal, self._told, self._ended, *([stdin] if len(typed) < _TYPED_AHEAD_BYTES else [])]
+            ready, writable, _x = select.select(reading, [self.terminal] if typed else [], [])
+            if self.terminal in ready and not self._print():
+                return
+            if self._told in ready and not self._hear():
+                return
             if stdin in ready:
                 data = _read(stdin)
-                is_open = bool(data)
-                typed += data or b"\x04"
-            if terminal in writable:
+                if not data:  # Ctrl-D is a byte like any other here: the terminal itself is gone
+                    return
+                typed += data
+            if self.terminal in writable:
                 # A little at a time: a shell that is busy printing must not be waited for.
-                typed = typed[os.write(terminal, typed[:256]) :]
+                typed = typed[os.write(self.terminal, typed[:256]) :]
+            if self._ended in ready:
+                # It may have told of a line and printed something just before.
+                while self._is_ready(self._told) and self._hear():
+                    pass
+                while self._is_ready(self.terminal) and self._print():
+                    pass
+                return
+
+    @staticmethod
+    def _is_ready(descriptor: int) -> bool:
+        return bool(select.select([descriptor], [], [], 0)[0])
+
+    def _print(self) -> bool:
+        """False when either side is gone."""
+        data = _read(self.terminal)
+        try:
+            left = data
+            while left:
+                left = left[os.write(sys.stdout.fileno(), left) :]
+        except OSError:
+            return False
+        return bool(data)
+
+    def _hear(self) -> bool:
+        """False when the recording must end here."""
+        told = read_fields(self._told, 4)
+        if told is None:
+            return False
+        turn, status, cwd, numbered = told
+        try:
+            self._keep(status, cwd, numbered)
+        except KeikenError as trouble:
+            self.recording.trouble = trouble
+            return False
+        with contextlib.suppress(BrokenPipeError):
+            os.write(self._answer, f"{turn}\n".encode())
+        return True
+
+    def _keep(self, status: str, cwd: str, numbered: str) -> None:
+        number, _space, text = numbered.strip().partition(" ")
+        after = state_of(self._job, self._before)
+        # The same number again: an empty line, or one given up with Ctrl-C. Before the first prompt nobody typed.
+        if self.has_started and number and number != self._number and text.strip():
+            line = line_of(text.strip(), int(status), self._cwd, self._job, self._before, after)
+            self.recording.lines.append(line)
+        self.has_started, self._number, self._before, self._cwd = True, number, after, cwd
+
+    def end(self) -> None:
+        """Hang up, give the shell a moment to leave, end whatever remains."""
+        if self._is_ready(self._ended):
+            self.recording.left_running = processes.left_running(self.pid, self._job)
+        self._hang_up()
+        select.select([self._ended], [], [], _GRACE_SECONDS)
+        processes.end(self.pid, self._job)
+        os.waitpid(self.pid, 0)
+
+    def _hang_up(self) -> None:
+        if self._is_open:
+            self._is_open = False
+            os.close(self.terminal)
+
+
+def _pipe(opened: contextlib.ExitStack) -> tuple[int, int]:
+    ends = os.pipe()
+    for one in ends:
+        opened.callback(os.close, one)
+    return ends
+
+
+def _become_bash(argv: list[str], job: Path, pipes: tuple[int, int], settings: list[Any]) -> NoReturn:
+    """In the child, which must never return into our program."""
+    try:
+        # Before its first prompt, so that its keys and its width are those of the person's own terminal.
+        termios.tcsetattr(0, termios.TCSANOW, settings)
+        os.chdir(job)
+        told, answer = (fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, 20) for descriptor in pipes)
+        os.dup2(told, 8)
+        os.dup2(answer, 9)
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT, signal.SIGPIPE, signal.SIGHUP):
+            signal.signal(number, signal.SIG_DFL)
+        os.execve(argv[0], argv, {**os.environ, processes.MARK: str(job)})
+    except (OSError, termios.error) as error:
+        os.write(2, f"{argv[0]}: {error}\r\n".encode())
+    finally:
+        os._exit(127)
 
 
 def _read(descriptor: int) -> bytes:
@@ -185,7 +234,8 @@ def _raw(stdin: int) -> Iterator[None]:
     try:
         yield
     finally:
-        termios.tcsetattr(stdin, termios.TCSADRAIN, saved)
+        with contextlib.suppress(termios.error):  # it is gone
+            termios.tcsetattr(stdin, termios.TCSADRAIN, saved)
 
 
 @contextlib.contextmanager

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 _NUMBERED = r"\d{4}[.-]\d{2}(?:[.-]\d{2})?|v?\d+\.\d+\.\d+"
 _HOST = r"[a-z0-9-]+(?:\.[a-z0-9-]+)*\.(?:example|com|net|org|local|test)"
@@ -33,12 +33,14 @@ class Places:
         self.values, self.secrets = dict(values), dict(secrets)
         self._variables: dict[str, str] = {}
         words = set(re.findall(r"\w+", taken))
-        for name in [*values.values(), *(f"secret_{name}" for name in secrets.values())]:
+        for name in [*values.values(), *(f"secret_{name}" for name in secrets.values()), "dollar"]:
             variable = name.upper()
             while variable in words:
                 variable = f"KEIKEN_{variable}"
             self._variables[name] = variable
-        self.pattern = self._pattern([*map(re.escape, by_length(secrets)), *map(_bounded, by_length(values))])
+        # What looks like a template of ours must not be read as one.
+        literal = r"\$(?=\{\{)"
+        self.pattern = self._pattern([*map(re.escape, by_length(secrets)), *map(_bounded, by_length(values)), literal])
         self._value_pattern = self._pattern(list(map(_bounded, by_length(values))))
 
     @staticmethod
@@ -47,10 +49,14 @@ class Places:
 
     def variable(self, found: str) -> str:
         """The environment variable that carries it."""
+        if found == "$":
+            return self._variables["dollar"]
         name = self.secrets.get(found)
         return self._variables[f"secret_{name}" if name else self.values[found]]
 
     def template(self, found: str) -> str:
+        if found == "$":
+            return "$"
         name = self.secrets.get(found)
         return f"${{{{ secrets.{name} }}}}" if name else f"${{{{ parameters.{self.values[found]} }}}}"
 
@@ -66,9 +72,6 @@ class Places:
             last = match.end()
         parts.append(_quoted(path[last:]))
         return " + ".join(part for part in parts if part != "''")
-
-    def masked(self, text: str, form: Callable[[str], str]) -> str:
-        return self.pattern.sub(lambda match: form(match.group()), text)
 
 
 def by_length(texts: Iterable[str]) -> list[str]:

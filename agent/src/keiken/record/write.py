@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
+import errno
+import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import yaml
 from keiken.errors import UsageError
 from keiken.i18n import _
 from keiken.record.describe import Words
+from keiken.record.inputs import Asset, write_asset
 
 HEADER = """\
 # A draft, made by recording. Look at it before you publish:
@@ -29,45 +31,84 @@ class _Plain(yaml.SafeDumper):
     def ignore_aliases(self, data: Any) -> bool:
         return True
 
+    def represent_str(self, data: str) -> yaml.ScalarNode:
+        """Scripts as they were typed, line by line."""
+        return self.represent_scalar("tag:yaml.org,2002:str", data, style="|" if "\n" in data else None)
+
+
+_Plain.add_representer(str, _Plain.represent_str)
+
 
 def require_new(folder: Path) -> None:
     """The folder is absent or empty and can be made, so that no long session is recorded in vain. Raises UsageError."""
     try:
-        is_taken = folder.is_symlink() or (folder.exists() and (not folder.is_dir() or any(folder.iterdir())))
-        if is_taken:
-            raise UsageError(
-                "folder_not_empty",
-                _("{folder} is there already, and is no empty folder.").format(folder=folder),
-                _("Choose a new folder."),
-            )
-        with _beside(folder):
-            pass
+        if _is_taken(folder):
+            raise _taken(folder)
+        there = next(parent for parent in folder.absolute().parents if parent.exists())
+        if not there.is_dir():
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+        if not os.access(there, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
     except OSError as error:
         raise _unwritable(folder, error) from None
 
 
-@contextlib.contextmanager
-def new_folder(folder: Path) -> Iterator[Path]:
-    """A folder to write into that becomes ``folder`` at the end, whole or not at all. Raises UsageError."""
-    try:
-        with _beside(folder) as staged:
-            yield staged
-            # Onto an empty folder too; a folder that somebody has filled meanwhile stays as it is.
-            staged.rename(folder)
-    except OSError as error:
-        raise _unwritable(folder, error) from None
+def _is_taken(folder: Path) -> bool:
+    return folder.is_symlink() or (folder.exists() and (not folder.is_dir() or any(folder.iterdir())))
 
 
-@contextlib.contextmanager
-def _beside(folder: Path) -> Iterator[Path]:
-    """A temporary folder on the same file system."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    holder = Path(tempfile.mkdtemp(prefix=".keiken-draft-", dir=folder.parent))
-    try:
-        (holder / "draft").mkdir()
-        yield holder / "draft"
-    finally:
-        shutil.rmtree(holder, ignore_errors=True)
+class NewFolder:
+    """A folder to write into at ``staged``, which becomes ``folder`` at the end, whole or not at all.
+
+    Where somebody has filled ``folder`` meanwhile, what is there stays as it is. With ``or_beside`` the draft is then
+    kept in a folder of a similar name, ``kept_in``: a session cannot be had again as easily as a folder is renamed.
+    Raises UsageError.
+    """
+
+    def __init__(self, folder: Path, *, or_beside: bool = False) -> None:
+        self.kept_in = self._folder = folder
+        self._names = range(2, 100 if or_beside else 2)
+
+    def __enter__(self) -> NewFolder:
+        try:
+            self._folder.parent.mkdir(parents=True, exist_ok=True)
+            # On the same file system, so that it can be moved there in one piece.
+            self._holder = Path(tempfile.mkdtemp(prefix=".keiken-draft-", dir=self._folder.parent))
+            self.staged = self._holder / "draft"
+            self.staged.mkdir()
+        except OSError as error:
+            raise _unwritable(self._folder, error) from None
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _trace: object) -> None:
+        try:
+            if isinstance(error, OSError):
+                raise _unwritable(self._folder, error) from None
+            if kind is None:
+                self._keep()
+        finally:
+            shutil.rmtree(self._holder, ignore_errors=True)
+
+    def _keep(self) -> None:
+        place = self._folder.resolve()
+        for name in ("", *(f"-{number}" for number in self._names)):
+            self.kept_in = place.with_name(f"{place.name}{name}") if name else self._folder
+            try:
+                # Onto an empty folder too.
+                self.staged.rename(self.kept_in)
+                return
+            except OSError as error:
+                if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
+                    raise _unwritable(self._folder, error) from None
+        raise _taken(self._folder)
+
+
+def _taken(folder: Path) -> UsageError:
+    return UsageError(
+        "folder_not_empty",
+        _("{folder} is there already, and is no empty folder.").format(folder=folder),
+        _("Choose a new folder."),
+    )
 
 
 def _unwritable(folder: Path, error: OSError) -> UsageError:
@@ -78,7 +119,9 @@ def _unwritable(folder: Path, error: OSError) -> UsageError:
     )
 
 
-def write_package(folder: Path, parts: dict[str, Any], words: Words | None, assets: Sequence[Path], trace: str) -> None:
+def write_package(
+    folder: Path, parts: dict[str, Any], words: Words | None, assets: Sequence[Asset], trace: str
+) -> None:
     """Write into the empty folder; ``words`` replace the plain texts where a model wrote some."""
     if words is not None:
         steps = [{**step, "title": text} for step, text in zip(parts["steps"], words.step_titles, strict=True)]
@@ -89,9 +132,8 @@ def write_package(folder: Path, parts: dict[str, Any], words: Words | None, asse
     if trace:
         (folder / "trace").mkdir()
         (folder / "trace" / "session.jsonl").write_text(trace, encoding="utf-8")
-    for path in assets:
-        (folder / "assets").mkdir(exist_ok=True)
-        shutil.copy(path, folder / "assets" / path.name)
+    for asset in assets:
+        write_asset(asset, folder / "assets")
 
 
 def _skill(parts: dict[str, Any], words: Words | None) -> str:

@@ -1,0 +1,57 @@
+"""The programs that a recorded session started, also those that left it: found, named and ended."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+MARK = "KEIKEN_RECORDING"
+"""The variable that every program of a recording inherits; its value is the job folder, which no other has."""
+_ROUNDS = 20
+
+
+def left_running(session: int, job: Path) -> list[str]:
+    """The names of what runs besides the shell, which is the leader of the session, each once."""
+    return sorted({_name(pid) for pid in _of_recording(session, job) if pid != session} - {""})
+
+
+def end(session: int, job: Path) -> None:
+    """Kill all of it and the shell too. The shell must not have been waited for: its number is still its own."""
+    for _round in range(_ROUNDS):
+        found = [pid for pid in _of_recording(session, job) if pid != session]
+        # First the shell, which could start more.
+        for pid in (session, *found):
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, signal.SIGKILL)
+        if not found:
+            return
+        time.sleep(0.01)
+
+
+def _of_recording(session: int, job: Path) -> Iterator[int]:
+    mark = f"{MARK}={job}".encode()
+    for entry in Path("/proc").iterdir():
+        # What ends meanwhile, or belongs to somebody else, is not of this recording.
+        with contextlib.suppress(OSError):
+            if not entry.name.isdigit() or int(entry.name) == os.getpid():
+                continue
+            state, _parent, _group, its_session = _stat(entry)[:4]
+            is_alive = state not in "ZX"
+            if is_alive and (int(its_session) == session or mark in (entry / "environ").read_bytes().split(b"\0")):
+                yield int(entry.name)
+
+
+def _stat(process: Path) -> list[str]:
+    """The fields after the name, which may hold anything."""
+    return (process / "stat").read_text(errors="replace").rpartition(")")[2].split()
+
+
+def _name(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/comm").read_text(errors="replace").strip()
+    except OSError:
+        return ""
