@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 PYTEST_ARGS ?=
 
-.PHONY: help setup demo serve stop test check corpus format messages requirements environments clean
+.PHONY: help setup demo serve stop test check bench-download corpus format messages requirements environments clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -38,6 +38,9 @@ check: setup ## Style, types, layers, migrations, deployment settings, translati
 	$(BIN)/python manage.py makemigrations --check --dry-run
 	KEIKEN_PUBLIC_URL=https://keiken.example $(BIN)/python manage.py check --deploy --fail-level WARNING
 	$(BIN)/python scripts/messages.py --check
+
+bench-download: setup ## What a licensed download costs, as ratios within one run (needs wrk; nginx and Verdaccio where they are)
+	@$(BIN)/python scripts/bench_download.py $(BENCH_ARGS)
 
 corpus: setup ## Try the package rules on the Agent Skills below a folder: make corpus CORPUS=FOLDER
 	@test -n "$(CORPUS)" || { echo "Name the folder: make corpus CORPUS=FOLDER"; exit 1; }

@@ -84,6 +84,14 @@ def open_blob(blob_digest: str) -> IO[bytes]:
     return default_storage.open(name_of(blob_digest), "rb")
 
 
+def local_path(blob_digest: str) -> Path | None:
+    """Where the bytes are on this machine's disk; None for a remote store."""
+    try:
+        return Path(default_storage.path(name_of(blob_digest)))
+    except NotImplementedError:
+        return None
+
+
 def delete_stored(path: str) -> None:
     default_storage.delete(path)
 

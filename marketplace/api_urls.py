@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import URLPattern, URLResolver, include, path, re_path
 
-from marketplace.api.download import PackageView
+from marketplace.api.download import EntitlementView, PackageView
 from marketplace.api.experiences import ExperienceListView, ExperienceView, SearchView
 from marketplace.api.field import RatingView, ReportView
 from marketplace.api.license import LicenseView
@@ -19,6 +19,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("search", SearchView.as_view(), name="api_search"),
     path(EXPERIENCE, ExperienceView.as_view(), name="api_experience"),
     path(f"{EXPERIENCE}/versions/<str:version>/package", PackageView.as_view(), name="api_package"),
+    path(f"{EXPERIENCE}/versions/<str:version>/entitlement", EntitlementView.as_view(), name="api_entitlement"),
     path(f"{EXPERIENCE}/versions/<str:version>/license", LicenseView.as_view(), name="api_license"),
     path(f"{EXPERIENCE}/reports", ReportView.as_view(), name="api_reports"),
     path(f"{EXPERIENCE}/rating", RatingView.as_view(), name="api_rating"),

@@ -56,12 +56,14 @@ class Stack:
     ) -> None:
         self.stop()
 
-    def start_web(self, host: str, port: int, *, workers: int = 1) -> None:
+    def start_web(
+        self, host: str, port: int, *, workers: int = 1, application: str = "marketplace.wsgi:application"
+    ) -> None:
         """The web server; returns when it answers. Raises SupervisorError."""
         self._start(
             "web",
             ["granian", "--interface", "wsgi", "--host", host, "--port", str(port)]
-            + ["--workers", str(workers), "--blocking-threads", "4", "--no-ws", "marketplace.wsgi:application"],
+            + ["--workers", str(workers), "--blocking-threads", "4", "--no-ws", application],
         )
         self._wait("web", lambda: _answers(f"http://{host}:{port}/healthz"))
 

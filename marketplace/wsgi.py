@@ -9,4 +9,8 @@ from marketplace.guard import forbid_host_executor
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "marketplace.settings")
 
 forbid_host_executor()
-application = get_wsgi_application()
+_django = get_wsgi_application()
+
+from marketplace.frontdoor import FrontDoor  # noqa: E402  # it needs the settings
+
+application = FrontDoor(_django)

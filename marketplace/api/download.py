@@ -6,7 +6,9 @@ from django.http import FileResponse, HttpResponse, HttpResponseBase, HttpRespon
 from django.utils.http import parse_etags
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework import serializers
 from rest_framework.request import Request
+from rest_framework.response import Response
 
 from experiences.access import version_for
 from experiences.blobs import open_blob
@@ -16,6 +18,14 @@ from marketplace.api.base import View, problems
 from marketplace.services.download import decide_download
 
 CONTENT_TYPE = "application/gzip"
+
+
+class EntitlementShape(serializers.Serializer[object]):
+    experience = serializers.CharField(help_text="organization/name")
+    version = serializers.CharField()
+    digest = serializers.CharField()
+    size_bytes = serializers.IntegerField()
+    license = serializers.CharField(help_text="The grant, or 'own'.")
 
 
 class PackageView(View):
@@ -56,6 +66,29 @@ class PackageView(View):
         found = version_for(actor, organization, name, version)
         allowed = decide_download(actor=actor, version=found, metered=False)
         return _with_headers(HttpResponse(content_type=CONTENT_TYPE), found, allowed)
+
+
+class EntitlementView(View):
+    """Whether you may have the package now, without fetching it. It stands in the audit trail like a download."""
+
+    @extend_schema(
+        operation_id="get_entitlement",
+        tags=["experiences"],
+        responses={200: EntitlementShape, **problems(401, 402, 403, 404)},
+    )
+    def get(self, request: Request, organization: str, name: str, version: str) -> Response:
+        actor = self.actor
+        found = version_for(actor, organization, name, version)
+        allowed = decide_download(actor=actor, version=found)
+        return Response(
+            {
+                "experience": str(found.experience),
+                "version": found.version,
+                "digest": found.blob_id,
+                "size_bytes": found.blob.size_bytes,
+                "license": str(allowed.grant.id) if allowed.grant else "own",
+            }
+        )
 
 
 def _is_known(request: Request, version: Version) -> bool:
