@@ -18,7 +18,9 @@ from accounts.actors import Actor
 from accounts.domain.refusals import TooLarge
 from accounts.interface import ActorView, checked, refusals
 from experiences.access import version_for
-from experiences.models import Attestation, Verification, Version
+from experiences.log_api import LogProofShape
+from experiences.models import Verification, Version
+from experiences.public_log import attestations_document
 from experiences.services.offer_keys import offer_keys
 from experiences.services.publish import publish
 from experiences.services.request_verification import request_verification
@@ -84,12 +86,17 @@ class VersionShape(serializers.Serializer[Any]):
 class AttestationShape(serializers.Serializer[Any]):
     id = serializers.UUIDField()
     created_at = serializers.DateTimeField()
+    valid_until = serializers.DateTimeField(allow_null=True)
+    is_expired = serializers.BooleanField(help_text="It no longer counts as proof.")
     envelope = serializers.DictField()
+    log = LogProofShape(allow_null=True)
 
 
 class Attestations(serializers.Serializer[Any]):
     digest = serializers.CharField()
     attestations = AttestationShape(many=True)
+    summary = AttestationShape(allow_null=True, help_text="What they say together, signed: a SLSA summary.")
+    checkpoint = serializers.CharField(allow_blank=True, help_text="The signed note that all proofs lead to.")
 
 
 class KeyShape(serializers.Serializer[Any]):
@@ -98,6 +105,8 @@ class KeyShape(serializers.Serializer[Any]):
     not_before = serializers.DateTimeField()
     retired_at = serializers.DateTimeField(allow_null=True)
     signed_by = serializers.DictField(allow_null=True)
+    revoked_at = serializers.DateTimeField(allow_null=True)
+    revocation = serializers.DictField(allow_null=True)
 
 
 class Keys(serializers.Serializer[Any]):
@@ -217,13 +226,7 @@ class AttestationsView(ActorView):
     )
     def get(self, request: Request, organization: str, name: str, version: str) -> Response:
         found = version_for(self.actor, organization, name, version)
-        rows = Attestation.objects.filter(verification__version=found).order_by("-created_at")[:200]
-        return Response(
-            {
-                "digest": found.blob_id,
-                "attestations": [{"id": r.pk, "created_at": r.created_at, "envelope": r.envelope} for r in rows],
-            }
-        )
+        return Response(attestations_document(found))
 
 
 class VerificationsView(ActorView):
@@ -251,5 +254,5 @@ class SigningKeysView(ActorView):
         parameters=[OpenApiParameter("If-None-Match", str, OpenApiParameter.HEADER, exclude=True)],
     )
     def get(self, request: Request) -> Response:
-        fields = ("key_id", "public_key", "not_before", "retired_at", "signed_by")
+        fields = ("key_id", "public_key", "not_before", "retired_at", "signed_by", "revoked_at", "revocation")
         return Response({"keys": [{name: getattr(key, name) for name in fields} for key in offer_keys()]})

@@ -13,10 +13,11 @@ from django.conf import settings
 from django.db import connection
 
 from experiences.services.announce import claimable, forget_gone, keep_announcing
+from experiences.services.append_to_log import append_missing
 from experiences.services.attest import attest as attest_verification
-from experiences.services.attest import signing_key
 from experiences.services.nudge import nudge as nudge_all
 from experiences.services.reverify_by_age import reverify_by_age as enqueue_aged
+from experiences.services.signing import signing_key
 from experiences.services.sweep_blobs import sweep_blobs as remove_orphans
 from experiences.services.verify import KEPT_SECONDS, verify_next
 
@@ -41,6 +42,11 @@ def attest(verification_id: str) -> None:
 @shared_task(name="experiences.tasks.record_signing_key", acks_late=True)
 def record_signing_key() -> str:
     return signing_key().public.key_id
+
+
+@shared_task(name="experiences.tasks.append_to_log", acks_late=True)
+def append_to_log() -> int:
+    return append_missing()
 
 
 @shared_task(name="experiences.tasks.nudge", ignore_result=True)

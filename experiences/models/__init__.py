@@ -3,7 +3,8 @@
 from experiences.models.catalog import Blob, Condition, Experience, Version
 from experiences.models.evidence import EvidenceRecord
 from experiences.models.farm import Environment, ScenarioResult, Verification, Worker
-from experiences.models.provenance import Attestation, PublicKey
+from experiences.models.log import LogEntry, LogHead, LogNode
+from experiences.models.provenance import Attestation, PublicKey, Summary
 
 __all__ = [
     "Attestation",
@@ -12,8 +13,12 @@ __all__ = [
     "Environment",
     "EvidenceRecord",
     "Experience",
+    "LogEntry",
+    "LogHead",
+    "LogNode",
     "PublicKey",
     "ScenarioResult",
+    "Summary",
     "Verification",
     "Version",
     "Worker",

@@ -7,6 +7,7 @@ import uuid
 from django.db import models
 from django.utils import timezone
 
+from experiences.models.catalog import Version
 from experiences.models.farm import Verification
 
 
@@ -22,6 +23,24 @@ class Attestation(models.Model):
         return str(self.id)
 
 
+class Summary(models.Model):
+    """What all attestations of a version said together after one more was signed. Never changed or deleted."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    version = models.ForeignKey(Version, on_delete=models.PROTECT, related_name="summaries")
+    attestation = models.OneToOneField(Attestation, on_delete=models.PROTECT, related_name="summary")
+    """The one that was signed with it."""
+    is_passing = models.BooleanField()
+    envelope = models.JSONField()
+    created_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        indexes = [models.Index(fields=["version", "-created_at"], name="summary_newest")]
+
+    def __str__(self) -> str:
+        return str(self.id)
+
+
 class PublicKey(models.Model):
     """A key the marketplace signs or signed with. A successor is signed by the key before it."""
 
@@ -31,6 +50,10 @@ class PublicKey(models.Model):
     not_before = models.DateTimeField(default=timezone.now)
     retired_at = models.DateTimeField(null=True, blank=True)
     signed_by = models.JSONField(null=True, blank=True)
+    """The envelope in which the key before it names this one."""
+    revoked_at = models.DateTimeField(null=True, blank=True)
+    revocation = models.JSONField(null=True, blank=True)
+    """The envelope in which a later key says that this one counts no longer for what is not in the log yet."""
 
     def __str__(self) -> str:
         return self.key_id[:16]

@@ -1,18 +1,19 @@
-"""Signing what a verification saw. Only this module opens the signing key, and only the signing worker calls it."""
+"""Signing what a verification saw, what the version's verdicts say together, and logging both in one transaction."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
-from django.conf import settings
 from django.db import transaction
 
 from accounts.actors import SYSTEM
 from accounts.services import audit
-from experiences.models import Attestation, PublicKey, Verification
+from experiences.models import Attestation, Verification
+from experiences.services.append_to_log import Loggable, append, lock_head
+from experiences.services.signing import signing_key
 from experiences.services.standing import lock_version, refresh_standing
-from keiken.trust import SigningKey, Verified, sign, verification_statement
+from experiences.services.summarize import summarize, validity
+from keiken.trust import Verified, sign, verification_statement
 
 
 def attest(*, verification_id: str) -> Attestation | None:
@@ -29,9 +30,17 @@ def attest(*, verification_id: str) -> Attestation | None:
         known = Attestation.objects.filter(verification=row).first()
         if known is not None:
             return known
-        key = signing_key()
         lock_version(row.version_id)
+        # Whoever rotates the key locks the head, too: what is signed here is logged before that key retires.
+        head = lock_head()
+        key = signing_key()
         attestation = Attestation.objects.create(verification=row, envelope=sign(statement_of(row), key))
+        summary = summarize(attestation, key)
+        entries = [
+            Loggable(kind="attestation", envelope=attestation.envelope, attestation=attestation),
+            Loggable(kind="summary", envelope=summary.envelope, summary=summary),
+        ]
+        append(head, entries, key)
         refresh_standing(row.version_id)
         audit.record(
             actor=SYSTEM,
@@ -41,13 +50,6 @@ def attest(*, verification_id: str) -> Attestation | None:
             details={"attestation": str(attestation.pk), "key": key.public.key_id},
         )
     return attestation
-
-
-def signing_key() -> SigningKey:
-    """The marketplace's key; made at first use, its public half recorded for everybody to pin."""
-    key = SigningKey.load_or_make(Path(settings.KEIKEN.signing_key_path))
-    PublicKey.objects.get_or_create(key_id=key.public.key_id, defaults={"public_key": key.public.as_base64()})
-    return key
 
 
 def statement_of(row: Verification) -> dict[str, Any]:
@@ -71,5 +73,6 @@ def statement_of(row: Verification) -> dict[str, Any]:
             trigger=row.trigger,
             attempt=row.attempts,
             verified_at=row.finished_at,
+            valid_until=row.finished_at + validity(),
         )
     )

@@ -9,7 +9,7 @@ from django.db import connection, transaction
 from django.db.models import Q
 from django.utils import timezone
 
-from experiences.services.attest import signing_key
+from experiences.services.signing import signing_key
 from keiken.trust import sign
 from keiken.trust.licenses import LICENSE_TYPE, REVOCATIONS_TYPE, Revocations
 from licensing.models import Grant, LicenseToken, RevocationList

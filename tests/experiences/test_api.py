@@ -10,7 +10,8 @@ from django.test import Client
 from accounts.models import AuditEntry, Organization
 from experiences.models import Experience, PublicKey, Verification, Version
 from experiences.services import offer_keys
-from experiences.services.attest import attest, signing_key
+from experiences.services.attest import attest
+from experiences.services.signing import signing_key
 from keiken.trust import verify
 from keiken.trust.keys import PublicKey as TrustedKey
 from tests import factories
@@ -194,7 +195,8 @@ def test_attestations_verify_with_the_offered_key_alone(version: Version) -> Non
     assert body["digest"] == version.blob_id
     (attestation,) = body["attestations"]
     (offered,) = get("/api/v1/signing-keys").json()["keys"]
-    assert set(offered) == {"key_id", "public_key", "not_before", "retired_at", "signed_by"}
+    names = {"key_id", "public_key", "not_before", "retired_at", "signed_by", "revoked_at", "revocation"}
+    assert set(offered) == names
     key = TrustedKey.from_base64(offered["public_key"])
     assert key.key_id == offered["key_id"]
     statement = verify(attestation["envelope"], [key])

@@ -11,7 +11,8 @@ import pytest
 
 from accounts.models import AuditEntry, Organization
 from experiences.models import Attestation, PublicKey, Version
-from experiences.services.attest import attest, signing_key
+from experiences.services.attest import attest
+from experiences.services.signing import signing_key
 from keiken.errors import TrustError
 from keiken.trust import verify
 from keiken.trust.keys import PublicKey as TrustedKey

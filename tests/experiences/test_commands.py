@@ -13,8 +13,9 @@ from django.urls import reverse
 
 from accounts.models import Organization
 from experiences.models import Verification
-from experiences.services.attest import attest, signing_key
+from experiences.services.attest import attest
 from experiences.services.claim import claim, tell_waiting
+from experiences.services.signing import signing_key
 from tests import factories
 from tests.experiences.conftest import concluded, publish
 

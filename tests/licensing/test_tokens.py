@@ -11,7 +11,7 @@ import pytest
 from accounts.actors import AGENT_SCOPES, Actor
 from accounts.models import AuditEntry
 from accounts.services.create_agent import create_agent
-from experiences.services.attest import signing_key
+from experiences.services.signing import signing_key
 from keiken.trust import SigningKey, sign, verify
 from keiken.trust.licenses import (
     LICENSE_TYPE,

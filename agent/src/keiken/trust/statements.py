@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from keiken.errors import TrustError
@@ -39,6 +39,8 @@ class Verified:
     trigger: str
     attempt: int
     verified_at: datetime
+    valid_until: datetime | None = None
+    """When it no longer counts as proof, by the policy of whoever signs; None for a statement without an end."""
 
 
 def verification_statement(verified: Verified) -> dict[str, Any]:
@@ -47,12 +49,15 @@ def verification_statement(verified: Verified) -> dict[str, Any]:
         raise ValueError("the verdict 'error' is never signed")
     return {
         "_type": STATEMENT,
-        "subject": [{"name": verified.reference, "digest": {"sha256": _hex(verified.package_digest)}}],
+        "subject": [{"name": verified.reference, "digest": {"sha256": hex_of(verified.package_digest)}}],
         "predicateType": TEST_RESULT,
         "predicate": {
             "result": _result(verified.verdict),
             "configuration": [
-                {"name": f"environment:{verified.environment}", "digest": {"sha256": _hex(verified.environment_digest)}}
+                {
+                    "name": f"environment:{verified.environment}",
+                    "digest": {"sha256": hex_of(verified.environment_digest)},
+                }
             ],
             "passedTests": _names(verified, "PASSED"),
             "warnedTests": _names(verified, "WARNED"),
@@ -69,6 +74,7 @@ def verification_statement(verified: Verified) -> dict[str, Any]:
                 "trigger": verified.trigger,
                 "attempt": verified.attempt,
                 "timeVerified": verified.verified_at.isoformat(),
+                **({"validUntil": verified.valid_until.isoformat()} if verified.valid_until else {}),
             },
         },
     }
@@ -97,10 +103,17 @@ class Claim:
     driver: str = ""
     replayer: str = ""
     facts: Mapping[str, Any] = field(default_factory=dict)
+    valid_until: str = ""
 
     @property
     def is_passing(self) -> bool:
         return self.verdict == "passed"
+
+    def is_expired(self, now: datetime, max_age: timedelta | None = None) -> bool:
+        """Whether it counts no longer: by the signer's own policy, or by the reader's stricter ``max_age``."""
+        if self.valid_until and now >= datetime.fromisoformat(self.valid_until):
+            return True
+        return max_age is not None and now >= datetime.fromisoformat(self.verified_at) + max_age
 
 
 def read_claim(statement: Mapping[str, Any]) -> Claim:
@@ -117,13 +130,17 @@ def read_claim(statement: Mapping[str, Any]) -> Claim:
         scenarios = {str(name): str(item) for name, item in extension["scenarios"].items()}
         if verdict == "passed" and set(scenarios.values()) - {"passed", *NEUTRAL}:
             raise ValueError("passed, although a scenario did not")
+        times = [str(extension["timeVerified"]), str(extension.get("validUntil") or "")]
+        if any(text and datetime.fromisoformat(text).tzinfo is None for text in times):
+            raise ValueError("a time without its zone")
         return Claim(
             reference=str(subject["name"]),
             package_digest=f"sha256:{digest}",
             verdict=verdict,
             environment=str(extension["environment"]),
             isolation=str(extension["isolationLevel"]),
-            verified_at=str(extension["timeVerified"]),
+            verified_at=times[0],
+            valid_until=times[1],
             scenarios=scenarios,
             environment_digest=str(extension["environmentDigest"]),
             driver=str(extension["driver"]),
@@ -175,7 +192,7 @@ def check_subject(claims: Sequence[Claim], reference: str, package_digest: str) 
             )
 
 
-def _hex(digest: str) -> str:
+def hex_of(digest: str) -> str:
     """Raises ValueError for what is no digest: a statement about nothing must not be signed."""
     digits = digest.removeprefix("sha256:")
     if not _HEX.fullmatch(digits):
