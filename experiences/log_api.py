@@ -25,8 +25,8 @@ class LogProofShape(serializers.Serializer[Any]):
 class PolicyShape(serializers.Serializer[Any]):
     rule = serializers.CharField()
     neutral = serializers.ListField(child=serializers.CharField(), help_text="Verdicts that decide nothing.")
-    validDays = serializers.IntegerField()
-    minimumIsolation = serializers.CharField()
+    valid_days = serializers.IntegerField()
+    minimum_isolation = serializers.CharField()
 
 
 class CheckpointShape(serializers.Serializer[Any]):

@@ -61,8 +61,8 @@ def policy() -> dict[str, Any]:
     return {
         "rule": "the last verdict of every environment that is not neutral is passed, signed and not expired",
         "neutral": sorted(NEUTRAL),
-        "validDays": settings.KEIKEN.reverify_days,
-        "minimumIsolation": settings.KEIKEN.min_isolation,
+        "valid_days": settings.KEIKEN.reverify_days,
+        "minimum_isolation": settings.KEIKEN.min_isolation,
     }
 
 

@@ -124,7 +124,7 @@ def test_the_summary_follows_every_change_of_the_verdict(client: Client, version
         assert len(claim.inputs) == 1
         policy = client.get(f"{API}/verification-policy")
         assert statement["predicate"]["policy"]["uri"].endswith("/api/v1/verification-policy")
-        assert policy.json()["validDays"] == 30
+        assert policy.json()["valid_days"] == 30
     assert [result for result, _verdict in seen] == [True, False, False, True, True]
     assert [verdict for _result, verdict in seen] == ["passed", "flaky", "flaky", "passed", "passed"]
     assert Summary.objects.count() == 5
