@@ -8,7 +8,16 @@ from django.contrib import admin
 from django.db.models import Model
 from django.http import HttpRequest
 
-from experiences.models import Attestation, Environment, Experience, PublicKey, Verification, Version, Worker
+from experiences.models import (
+    Attestation,
+    CheckStrength,
+    Environment,
+    Experience,
+    PublicKey,
+    Verification,
+    Version,
+    Worker,
+)
 
 if TYPE_CHECKING:
     ReadOnlyBase = admin.ModelAdmin[Any]
@@ -60,6 +69,12 @@ class EnvironmentAdmin(ReadOnly):
     search_fields = ("name", "digest")
 
 
+class CheckStrengthAdmin(ReadOnly):
+    list_display = ("version", "environment", "caught", "n", "created_at")
+    search_fields = ("version__experience__name", "version__experience__organization__slug")
+    list_select_related = ("version__experience__organization", "environment")
+
+
 class WorkerAdmin(ReadOnly):
     list_display = ("name", "driver", "isolation", "slots", "is_draining", "seen_at", "note")
 
@@ -75,3 +90,4 @@ admin.site.register(Attestation, AttestationAdmin)
 admin.site.register(Environment, EnvironmentAdmin)
 admin.site.register(PublicKey, PublicKeyAdmin)
 admin.site.register(Worker, WorkerAdmin)
+admin.site.register(CheckStrength, CheckStrengthAdmin)

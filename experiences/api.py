@@ -19,12 +19,14 @@ from accounts.domain.refusals import TooLarge
 from accounts.interface import ActorView, checked, refusals
 from experiences.access import version_for
 from experiences.log_api import LogProofShape
-from experiences.models import Verification, Version
+from experiences.models import CheckStrength, Verification, Version
 from experiences.public_log import attestations_document
+from experiences.selectors import strengths_of
 from experiences.services.offer_keys import offer_keys
 from experiences.services.publish import publish
 from experiences.services.request_verification import request_verification
 from experiences.services.yank import yank
+from experiences.strength_shapes import StrengthShape, strength_document
 
 
 class ArchiveParser(BaseParser):
@@ -66,6 +68,7 @@ class VerificationShape(serializers.Serializer[Any]):
         allow_blank=True, help_text="Why it still waits; only its publisher and the operators see it."
     )
     scenarios = Scenario(many=True)
+    check_strength = StrengthShape(allow_null=True)
     finished_at = serializers.DateTimeField(allow_null=True)
     attestation_url = serializers.CharField(allow_null=True)
 
@@ -134,6 +137,7 @@ def version_document(actor: Actor, version: Version) -> dict[str, Any]:
         .prefetch_related("results")
         .order_by("-created_at")
     )
+    strengths = strengths_of(version)
     return {
         "organization": version.experience.organization.slug,
         "name": version.experience.name,
@@ -144,11 +148,13 @@ def version_document(actor: Actor, version: Version) -> dict[str, Any]:
         "yanked_at": version.yanked_at,
         "manifest": version.manifest,
         "skill": version.skill,
-        "verifications": [_verification(version, row, may_read_notes=may_read_notes) for row in rows[:100]],
+        "verifications": [_verification(version, row, strengths, may_read_notes=may_read_notes) for row in rows[:100]],
     }
 
 
-def _verification(version: Version, row: Verification, *, may_read_notes: bool) -> dict[str, Any]:
+def _verification(
+    version: Version, row: Verification, strengths: Mapping[int, CheckStrength], *, may_read_notes: bool
+) -> dict[str, Any]:
     experience = version.experience
     address = f"/api/v1/experiences/{experience.organization.slug}/{experience.name}/versions/{version.version}"
     return {
@@ -164,6 +170,7 @@ def _verification(version: Version, row: Verification, *, may_read_notes: bool) 
             {"scenario": result.scenario, "verdict": result.verdict, "reason": result.reason}
             for result in row.results.all()
         ],
+        "check_strength": strength_document(strengths.get(row.environment_id or 0)),
         "finished_at": row.finished_at,
         "attestation_url": f"{address}/attestations" if hasattr(row, "attestation") else None,
     }

@@ -17,7 +17,7 @@ from accounts.actors import Actor
 from experiences.access import visible_experiences
 from experiences.domain.verdicts import Concluded, badge
 from experiences.domain.words import query_words
-from experiences.models import Condition, Verification, Version, Worker
+from experiences.models import CheckStrength, Condition, Verification, Version, Worker
 from keiken.conditions import Condition as Predicate
 from keiken.conditions import Match, match, parse
 
@@ -54,6 +54,12 @@ def verification_statuses(versions: Iterable[Version]) -> dict[int, dict[str, An
         by_version[row.version_id].append(row)
     due = set(waiting.values_list("version_id", flat=True))
     return {number: _status(rows, number in due) for number, rows in by_version.items()}
+
+
+def strengths_of(version: Version) -> dict[int, CheckStrength]:
+    """What is known of the strength of its checks, by the number of the environment."""
+    found = CheckStrength.objects.filter(version=version).select_related("environment").order_by("method")
+    return {item.environment_id: item for item in found}
 
 
 def oldest_valid() -> datetime:

@@ -84,6 +84,13 @@ class Configuration(BaseModel):
         alias="KEIKEN_REVERIFY_DAYS",
         description="A version is verified only while a passing attestation is younger than this.",
     )
+    min_check_strength: float = Field(
+        0.2,
+        ge=0,
+        lt=1,
+        alias="KEIKEN_MIN_CHECK_STRENGTH",
+        description="Checks whose share of noticed wrong effects has a lower bound (95 %) below it prove nothing.",
+    )
     lease_seconds: int = Field(
         120,
         ge=2,

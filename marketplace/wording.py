@@ -41,7 +41,7 @@ VERDICTS: dict[str, Mark] = {
         "bad",
         "cross",
         gettext_lazy("Proves nothing"),
-        gettext_lazy("The checks hold even when no step is carried out."),
+        gettext_lazy("The checks hold without the steps, or notice too few wrong effects."),
     ),
     "inconclusive": Mark("warn", "question", gettext_lazy("Inconclusive"), gettext_lazy("Nothing could be concluded.")),
     "limit_exceeded": Mark(

@@ -5,10 +5,12 @@ from experiences.models.evidence import EvidenceRecord
 from experiences.models.farm import Environment, ScenarioResult, Verification, Worker
 from experiences.models.log import LogEntry, LogHead, LogNode
 from experiences.models.provenance import Attestation, PublicKey, Summary
+from experiences.models.strength import CheckStrength
 
 __all__ = [
     "Attestation",
     "Blob",
+    "CheckStrength",
     "Condition",
     "Environment",
     "EvidenceRecord",

@@ -10,6 +10,7 @@ from accounts.actors import SYSTEM
 from accounts.services import audit
 from experiences.models import Attestation, Verification
 from experiences.services.append_to_log import Loggable, append, lock_head
+from experiences.services.grading import figures_of
 from experiences.services.signing import signing_key
 from experiences.services.standing import lock_version, refresh_standing
 from experiences.services.summarize import summarize, validity
@@ -74,5 +75,6 @@ def statement_of(row: Verification) -> dict[str, Any]:
             attempt=row.attempts,
             verified_at=row.finished_at,
             valid_until=row.finished_at + validity(),
+            check_strength=figures_of(row),
         )
     )

@@ -15,6 +15,7 @@ from experiences.domain.storable import storable, storable_text
 from experiences.domain.verdicts import with_history
 from experiences.models import Environment, EvidenceRecord, ScenarioResult, Verification
 from experiences.services.claim import held
+from experiences.services.grading import keep_strength
 from experiences.services.proving import Seen
 from experiences.services.queueing import send
 from experiences.services.standing import lock_version, refresh_standing
@@ -48,6 +49,7 @@ def _write(row: Verification, seen: Seen) -> None:
         digest=seen.environment.digest,
         defaults={"facts": storable(dict(seen.environment.facts))},
     )
+    keep_strength(row, environment, seen.strength)
     before = _verdicts_before(row, environment)
     results = ScenarioResult.objects.bulk_create(_result(row, verdict) for verdict in seen.verdicts)
     EvidenceRecord.objects.bulk_create(

@@ -14,12 +14,14 @@ from django.utils.translation import gettext as _
 from experiences.blobs import open_blob
 from experiences.domain.verdicts import REPEATED, disagree
 from experiences.models import Verification
+from experiences.services.grading import judged_by_strength, strength_of
 from keiken.errors import KeikenError, PackageError
 from keiken.package import Package, digest, unpack
 from keiken.package.manifest import Scenario
 from keiken.replay import Report, ScenarioVerdict, prove
 from keiken.sandbox import environments
 from keiken.sandbox.protocol import Capability, Driver, Environment
+from keiken.strength import Strength
 
 BUDGET_SECONDS = 30 * 60
 """For all scenarios of one version in one environment together, so that nobody's package holds a worker for hours."""
@@ -36,6 +38,7 @@ class Seen:
     environment: Environment
     capability: Capability
     verdicts: Sequence[ScenarioVerdict]
+    strength: Strength | None = None
 
 
 def look(row: Verification, driver: Driver) -> Seen:
@@ -51,10 +54,11 @@ def look(row: Verification, driver: Driver) -> Seen:
             # It was good enough when it was published; the rules have become stricter since.
             return Seen(environment, capability, _invalid(row, error))
         verdicts = list(_verdicts(row, package, driver, environment))
-    trouble = next((verdict for verdict in verdicts if verdict.verdict == "error"), None)
-    if trouble is not None:
-        raise OurTrouble("verification_error", f"{trouble.scenario}: {trouble.reason}")
-    return Seen(environment, capability, verdicts)
+        trouble = next((verdict for verdict in verdicts if verdict.verdict == "error"), None)
+        if trouble is not None:
+            raise OurTrouble("verification_error", f"{trouble.scenario}: {trouble.reason}")
+        strength = strength_of(row, package, verdicts, driver=driver, environment=environment)
+        return Seen(environment, capability, judged_by_strength(package, verdicts, strength), strength)
 
 
 def _fetch(row: Verification) -> bytes:

@@ -12,13 +12,14 @@ from django.views.decorators.http import require_safe
 
 from accounts.actors import Actor
 from experiences.access import version_for
-from experiences.models import Experience, Version
-from experiences.selectors import verification_status
+from experiences.models import CheckStrength, Experience, Version
+from experiences.selectors import strengths_of, verification_status
 from licensing.selectors import grant_of, offers_of
 from marketplace import selectors, wording
 from marketplace.pages.base import acting, page
 from marketplace.pages.browse import session_facts
 from marketplace.skill import render_skill
+from marketplace.strength_wording import strength_sheet
 
 
 @require_safe
@@ -48,11 +49,12 @@ def experience(request: HttpRequest, organization: str, name: str) -> HttpRespon
 def version(request: HttpRequest, organization: str, name: str, version: str) -> HttpResponse:
     found = version_for(acting(request), organization, name, version)
     verifications = selectors.newest_verifications(found)
+    strengths = strengths_of(found)
     context = {
         **_head(found.experience, found),
         "verification": verification_status(found),
         "proof": selectors.proof_sheet(verifications, found.manifest),
-        "verifications": [_judged(item) for item in verifications],
+        "verifications": [_judged(item, strengths.get(item.environment_id or 0)) for item in verifications],
         "history": selectors.history_of(found),
         "outcomes": selectors.outcomes_of(found),
         "published_by": _public_name(found),
@@ -115,10 +117,11 @@ def _steps(steps: Iterable[dict[str, Any]]) -> Iterable[dict[str, Any]]:
         }
 
 
-def _judged(item: Any) -> dict[str, Any]:
+def _judged(item: Any, strength: CheckStrength | None) -> dict[str, Any]:
     attestation = getattr(item, "attestation", None)
     return {
         "row": item,
+        "strength": strength_sheet(strength),
         "results": sorted(item.results.all(), key=lambda result: result.scenario),
         "attestation_id": attestation.id if attestation is not None else None,
     }

@@ -21,6 +21,7 @@ from keiken.strength.propose import Candidate, by_place, candidates
 from keiken.strength.record import MutantRecord, Strength
 
 VOID_VERDICTS = {"error", "inconclusive", "precondition_unmet"}
+PATIENCE_SECONDS = 20.0
 Progress = Callable[[int, int], None]
 """Called with how many mutants were tried and how many there are to try so far."""
 
@@ -98,6 +99,8 @@ class _Grading:
         if judge(scenario, report, was_opened=sandboxes.was_opened)[0] != "passed":
             self.ungraded.append(scenario.name)
             return
+        # A mutant may hang; it gets ample time, but not the hour that a slow procedure may take.
+        patience = min(job.wall_seconds, PATIENCE_SECONDS + 10 * report.duration_seconds)
         completed = {step.id for step in report.steps if step.status == "succeeded"}
         effects = [effect for effect in observer.effects if effect.step.id in completed]
         if scenario.outcome == "diverged":
@@ -112,7 +115,7 @@ class _Grading:
             effect = by_step[mutant.step]
             found = candidates(mutant, effect, observer.contents, scenario)
             spoiler = Spoiler(mutant, watched(effect), *by_place(found))
-            spoiled = replayed(replace(job, tamper=spoiler), sandboxes)
+            spoiled = replayed(replace(job, tamper=spoiler, wall_seconds=patience), sandboxes)
             self._judge(mutant, scenario, spoiled, spoiler)
             if mutant.status == "survived":
                 survivors.append(_Trial(mutant, found, spoiler))

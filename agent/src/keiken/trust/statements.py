@@ -41,6 +41,8 @@ class Verified:
     verified_at: datetime
     valid_until: datetime | None = None
     """When it no longer counts as proof, by the policy of whoever signs; None for a statement without an end."""
+    check_strength: Mapping[str, Any] = field(default_factory=dict)
+    """``caught`` of ``n`` mutants with ``lower95`` and ``upper95``; empty where the checks were not graded."""
 
 
 def verification_statement(verified: Verified) -> dict[str, Any]:
@@ -75,6 +77,7 @@ def verification_statement(verified: Verified) -> dict[str, Any]:
                 "attempt": verified.attempt,
                 "timeVerified": verified.verified_at.isoformat(),
                 **({"validUntil": verified.valid_until.isoformat()} if verified.valid_until else {}),
+                **({"checkStrength": dict(verified.check_strength)} if verified.check_strength else {}),
             },
         },
     }
@@ -104,6 +107,7 @@ class Claim:
     replayer: str = ""
     facts: Mapping[str, Any] = field(default_factory=dict)
     valid_until: str = ""
+    check_strength: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def is_passing(self) -> bool:
@@ -146,6 +150,7 @@ def read_claim(statement: Mapping[str, Any]) -> Claim:
             driver=str(extension["driver"]),
             replayer=str(extension["replayer"]),
             facts=dict(extension["facts"]),
+            check_strength=dict(extension.get("checkStrength", {})),
         )
     except (KeyError, TypeError, ValueError, AttributeError):
         raise TrustError("statement_malformed", _("The statement is not about a verification.")) from None
