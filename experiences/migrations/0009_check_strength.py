@@ -6,7 +6,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("experiences", "0006_evidence"), ("accounts", "0002_append_only")]
+    dependencies = [("experiences", "0008_log_guarded"), ("accounts", "0002_append_only")]
 
     operations = [
         migrations.CreateModel(
