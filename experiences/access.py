@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 from django.db.models import Q, QuerySet
@@ -47,24 +48,28 @@ def experience_for(actor: Actor, organization_slug: str, name: str) -> Experienc
 def version_for(actor: Actor, organization_slug: str, name: str, version: str) -> Version:
     """``latest`` is the highest version that was not yanked. Raises NotFound."""
     experience = experience_for(actor, organization_slug, name)
-    versions = Version.objects.select_related("experience__organization", "blob")
     if version == LATEST:
-        found = versions.filter(pk=experience.latest_id or 0).first()
+        found = experience.latest
     else:
-        found = versions.filter(experience=experience, version=version).first()
+        found = Version.objects.select_related("blob").filter(experience=experience, version=version).first()
     if found is None:
         raise NotFound(_("version"))
+    found.experience = experience
     return found
 
 
 def has_permission(actor: Actor, permission: Permission, experience: Experience) -> bool:
     """Whether the actor's organization has a guardian permission on it. Asked anew each time, never cached."""
+    return any_permission(actor, (permission,), experience)
+
+
+def any_permission(actor: Actor, permissions: Sequence[Permission], experience: Experience) -> bool:
     if actor.group_id is None:
         return False
     return GroupObjectPermission.objects.filter(
         group_id=actor.group_id,
         object_pk=str(experience.pk),
-        permission__codename=permission,
+        permission__codename__in=permissions,
         permission__content_type__app_label="experiences",
     ).exists()
 
@@ -77,6 +82,4 @@ def may_see_evidence(actor: Actor, experience: Experience) -> bool:
     """
     if actor.is_operator or actor.acts_for(experience.organization_id):
         return True
-    return has_permission(actor, "replay_experience", experience) or has_permission(
-        actor, "download_experience", experience
-    )
+    return any_permission(actor, ("replay_experience", "download_experience"), experience)

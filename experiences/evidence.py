@@ -47,17 +47,20 @@ class Proof:
 
 
 def done_verifications(version: Version) -> QuerySet[Verification]:
-    """With ``previous_id``: the one before of the same version in exactly the same environment."""
-    same = Verification.objects.filter(
+    """With ``previous_id`` and ``previous_finished_at`` of the one before, in exactly the same environment."""
+    before = Verification.objects.filter(
         version_id=OuterRef("version_id"),
         environment_id=OuterRef("environment_id"),
         state=Verification.State.DONE,
         finished_at__lt=OuterRef("finished_at"),
-    )
+    ).order_by("-finished_at")
     return (
         Verification.objects.filter(version=version, state=Verification.State.DONE)
         .select_related("environment", "attestation")
-        .annotate(previous_id=Subquery(same.order_by("-finished_at").values("pk")[:1]))
+        .annotate(
+            previous_id=Subquery(before.values("pk")[:1]),
+            previous_finished_at=Subquery(before.values("finished_at")[:1]),
+        )
     )
 
 
@@ -70,10 +73,9 @@ def newest_proofs(version: Version, environment: str = "") -> list[Proof]:
 
 
 def proofs(verifications: Iterable[Any]) -> list[Proof]:
-    """Of rows of ``done_verifications``: four queries for all of them together."""
+    """Of rows of ``done_verifications``: three queries for all of them together."""
     rows = list(verifications)
     earlier = {row.previous_id for row in rows if row.previous_id is not None}
-    times = dict(Verification.objects.filter(pk__in=earlier).values_list("pk", "finished_at"))
     runs = _runs({row.pk for row in rows} | earlier)
     results = defaultdict(list)
     for result in ScenarioResult.objects.filter(verification__in=rows).defer("report").order_by("scenario"):
@@ -83,7 +85,7 @@ def proofs(verifications: Iterable[Any]) -> list[Proof]:
     for row in rows:
         scenarios = [_proof(result, runs[row.pk, result.scenario]) for result in results[row.pk]]
         for proof in scenarios:
-            proof.compared = _compared(row, proof, runs.get((row.previous_id, proof.scenario), []), times)
+            proof.compared = _compared(row, proof, runs.get((row.previous_id, proof.scenario), []))
             proof.runs_known, proof.outcomes_known = known.get((row.environment_id, proof.scenario), (0, 0))
         found.append(Proof(verification=row, scenarios=scenarios))
     return found
@@ -113,9 +115,7 @@ def _proof(result: ScenarioResult, runs: list[Evidence]) -> ScenarioProof:
     return ScenarioProof(scenario=result.scenario, verdict=result.verdict, reason=result.reason, runs=runs)
 
 
-def _compared(
-    row: Any, proof: ScenarioProof, before: list[Evidence], times: dict[UUID, datetime | None]
-) -> Compared | None:
+def _compared(row: Any, proof: ScenarioProof, before: list[Evidence]) -> Compared | None:
     """The run that was repeated at once is the closest there is to an identical one."""
     if len(proof.runs) > 1:
         found = differences(proof.runs[0], proof.runs[1])
@@ -123,7 +123,7 @@ def _compared(
     if not proof.runs or not before:
         return None
     found = differences(before[0], proof.runs[0])
-    return Compared(verification=row.previous_id, finished_at=times.get(row.previous_id), differences=found)
+    return Compared(verification=row.previous_id, finished_at=row.previous_finished_at, differences=found)
 
 
 def outlined(proof: Proof) -> Proof:

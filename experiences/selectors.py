@@ -53,7 +53,7 @@ def verification_statuses(versions: Iterable[Version]) -> dict[int, dict[str, An
     for row in concluded:
         by_version[row.version_id].append(row)
     due = set(waiting.values_list("version_id", flat=True))
-    return {number: _status(rows, number in due) for number, rows in by_version.items()}
+    return {number: status_of(rows, is_waiting=number in due) for number, rows in by_version.items()}
 
 
 def strengths_of(version: Version) -> dict[int, CheckStrength]:
@@ -67,7 +67,8 @@ def oldest_valid() -> datetime:
     return timezone.now() - timedelta(days=settings.KEIKEN.reverify_days)
 
 
-def _status(rows: Sequence[Any], is_waiting: bool) -> dict[str, Any]:
+def status_of(rows: Sequence[Any], *, is_waiting: bool) -> dict[str, Any]:
+    """The badge from the last concluded row of each environment, with ``environment`` and ``attested_at``."""
     facts = [Concluded(row.verdict, row.finished_at, row.attested_at is not None) for row in rows]
     return {
         "status": badge(facts, oldest=oldest_valid(), is_waiting=is_waiting),

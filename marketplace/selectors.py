@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from django.db.models import Avg, Count, F, Func, QuerySet
+from django.db.models import Avg, Count, F, Func, QuerySet, Window
 from django.db.models.fields.json import KeyTextTransform, KeyTransform
 from django.utils.translation import gettext as _
 
@@ -38,35 +38,24 @@ def ratings_of(experience_ids: Iterable[int]) -> dict[int, dict[str, Any]]:
     return {number: found.get(number, {"mean": None, "count": 0}) for number in wanted}
 
 
-def latest_ratings(experience: Experience) -> list[Rating]:
-    return list(
+def rated(experience: Experience) -> tuple[dict[str, Any], Sequence[Rating]]:
+    """What ``ratings_of`` tells of all ratings, and the latest of them, in one query."""
+    rows = list(
         Rating.objects.filter(experience=experience)
         .select_related("organization", "report")
         .defer("report__report")
+        .annotate(mean=Window(Avg("stars")), count=Window(Count("id")))
         .order_by("-changed_at")[:RATINGS_SHOWN]
     )
+    if not rows:
+        return {"mean": None, "count": 0}, []
+    return {"mean": round(rows[0].mean, 2), "count": rows[0].count}, rows
 
 
 def outcomes_of(version: Version) -> list[tuple[str, int]]:
     """How many replays of the version were reported with which outcome, most frequent first."""
     rows = ReplayReport.objects.filter(version=version).values("outcome").annotate(count=Count("id"))
     return [(row["outcome"], row["count"]) for row in rows.order_by("-count", "outcome")]
-
-
-def newest_verifications(version: Version) -> list[Verification]:
-    """The newest verification of each environment, with its results; a done one before an open one of the same."""
-    rows = (
-        Verification.objects.filter(version=version)
-        .select_related("environment", "attestation")
-        .prefetch_related("results")
-        .order_by("environment_name", "-created_at")
-        .distinct("environment_name")
-    )
-    return list(rows)
-
-
-def history_of(version: Version, limit: int = 50) -> list[Verification]:
-    return list(Verification.objects.filter(version=version).order_by("-created_at")[:limit])
 
 
 def proof_sheet(verifications: list[Verification], manifest: dict[str, Any]) -> dict[str, Any]:

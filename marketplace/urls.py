@@ -7,7 +7,7 @@ from django.urls import URLPattern, URLResolver, include, path, re_path
 from django.views.i18n import set_language
 
 from marketplace.api.root import UnknownAddressView
-from marketplace.pages import browse, experience, home, offers, organizations
+from marketplace.pages import browse, experience, home, offers, organizations, proofs
 
 EXPERIENCE = "experiences/<slug:organization>/<slug:name>"
 ORGANIZATION = "organizations/<slug:slug>"
@@ -16,11 +16,15 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", home.home, name="home"),
     path("healthz", home.healthz, name="healthz"),
     path("browse", browse.browse, name="browse"),
+    path("environments", proofs.matrix, name="matrix"),
+    path("badges/<slug:organization>/<slug:name>.svg", proofs.badge, name="badge"),
     path("facts", browse.facts, name="facts"),
     path("i18n/setlang/", set_language, name="set_language"),
     path(EXPERIENCE, experience.experience, name="experience"),
     path(f"{EXPERIENCE}/offers/new", offers.new_offer, name="new_offer"),
     path(f"{EXPERIENCE}/offers/<uuid:offer_id>", offers.offer, name="offer"),
+    path(f"{EXPERIENCE}/<str:version>/verifications/<uuid:number>", proofs.verification, name="verification"),
+    path(f"{EXPERIENCE}/<str:version>/verifications/<uuid:number>/attestation", proofs.attestation, name="attestation"),
     path(f"{EXPERIENCE}/<str:version>", experience.version, name="version"),
     path("organizations/new", organizations.new_organization, name="new_organization"),
     path("acting-organization", organizations.switch_organization, name="switch_organization"),

@@ -59,6 +59,9 @@ VERDICTS: dict[str, Mark] = {
     "error": Mark(
         "", "clock", gettext_lazy("Our trouble"), gettext_lazy("The sandbox had trouble; it is tried again.")
     ),
+    "aged": Mark(
+        "warn", "clock", gettext_lazy("Expired"), gettext_lazy("It passed, but longer ago than a proof counts.")
+    ),
     "queued": Mark("", "clock", gettext_lazy("Waiting"), gettext_lazy("It waits for a sandbox.")),
     "running": Mark("", "clock", gettext_lazy("Running"), gettext_lazy("It is replayed in a sandbox right now.")),
 }
@@ -109,6 +112,17 @@ USES = {
     "redistribute": gettext_lazy("pass it on"),
     "resell": gettext_lazy("sell it on"),
     "train": gettext_lazy("train models with it"),
+}
+DIFFERENCES = {
+    "outcome": gettext_lazy("how it ended"),
+    "status": gettext_lazy("how the step ended"),
+    "exit_code": gettext_lazy("exit code"),
+    "check": gettext_lazy("a check"),
+    "value": gettext_lazy("a value that a check looked at"),
+    "output": gettext_lazy("an output"),
+    "file": gettext_lazy("a file"),
+    "result": gettext_lazy("a result"),
+    "left_out": gettext_lazy("something that was too large to be kept"),
 }
 UNKNOWN = Mark("", "question", gettext_lazy("Unknown"))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
@@ -13,9 +14,9 @@ from django.views.decorators.http import require_safe
 from accounts.actors import Actor
 from experiences.access import version_for
 from experiences.models import CheckStrength, Experience, Version
-from experiences.selectors import strengths_of, verification_status
+from experiences.selectors import strengths_of
 from licensing.selectors import grant_of, offers_of
-from marketplace import selectors, wording
+from marketplace import proofs, selectors, wording
 from marketplace.pages.base import acting, page
 from marketplace.pages.browse import session_facts
 from marketplace.skill import render_skill
@@ -29,16 +30,22 @@ def experience(request: HttpRequest, organization: str, name: str) -> HttpRespon
     version = version_for(actor, organization, name, "latest")
     found = version.experience
     facts = session_facts(request)
-    verifications = selectors.newest_verifications(version)
+    versions = selectors.versions_of(found)
+    shown = [item for item in versions if item.yanked_at is None][: proofs.MATRIX_VERSIONS]
+    verdicts = proofs.Verdicts([version, *(item for item in shown if item.pk != version.pk)])
+    rating, ratings = selectors.rated(found)
     context = {
         **_head(found, version),
         **_license(actor, found),
         **_procedure(version),
-        "verification": verification_status(version),
-        "proof": selectors.proof_sheet(verifications, version.manifest),
-        "rating": selectors.ratings_of([found.id])[found.id],
-        "ratings": selectors.latest_ratings(found),
-        "versions": selectors.versions_of(found),
+        "verification": verdicts.status(version),
+        "proof": selectors.proof_sheet(verdicts.newest(version), version.manifest),
+        "strips": verdicts.strips(),
+        "matrix": verdicts.matrix(),
+        **_badge(found),
+        "rating": rating,
+        "ratings": ratings,
+        "versions": versions,
         "fit": selectors.fit_of(version, facts) if facts else None,
     }
     return render(request, "marketplace/experience.html", context)
@@ -47,17 +54,21 @@ def experience(request: HttpRequest, organization: str, name: str) -> HttpRespon
 @require_safe
 @page
 def version(request: HttpRequest, organization: str, name: str, version: str) -> HttpResponse:
-    found = version_for(acting(request), organization, name, version)
-    verifications = selectors.newest_verifications(found)
+    actor = acting(request)
+    found = version_for(actor, organization, name, version)
+    verdicts = proofs.Verdicts([found])
+    verifications = verdicts.newest(found)
     strengths = strengths_of(found)
     context = {
         **_head(found.experience, found),
-        "verification": verification_status(found),
+        "verification": verdicts.status(found),
         "proof": selectors.proof_sheet(verifications, found.manifest),
         "verifications": [_judged(item, strengths.get(item.environment_id or 0)) for item in verifications],
-        "history": selectors.history_of(found),
+        "strips": verdicts.strips(),
         "outcomes": selectors.outcomes_of(found),
         "published_by": _public_name(found),
+        # A note may name folders and settings of this machine.
+        "may_read_notes": actor.is_operator or actor.acts_for(found.experience.organization_id),
     }
     return render(request, "marketplace/version.html", context)
 
@@ -72,6 +83,15 @@ def _head(found: Experience, version: Version) -> dict[str, Any]:
         "version_url": reverse("version", args=[slug, found.name, version.version]),
         "license": version.manifest.get("license", ""),
     }
+
+
+def _badge(found: Experience) -> dict[str, str]:
+    """The badge and how to show it on another page; a private experience has none."""
+    if found.visibility != Experience.Visibility.PUBLIC:
+        return {}
+    slug, site = [found.organization.slug, found.name], settings.KEIKEN.site_url.rstrip("/")
+    picture, target = reverse("badge", args=slug), reverse("experience", args=slug)
+    return {"badge_url": picture, "badge_markdown": f"[![Keiken]({site}{picture})]({site}{target})"}
 
 
 def _license(actor: Actor, found: Experience) -> dict[str, Any]:
@@ -118,10 +138,9 @@ def _steps(steps: Iterable[dict[str, Any]]) -> Iterable[dict[str, Any]]:
 
 
 def _judged(item: Any, strength: CheckStrength | None) -> dict[str, Any]:
-    attestation = getattr(item, "attestation", None)
     return {
         "row": item,
         "strength": strength_sheet(strength),
         "results": sorted(item.results.all(), key=lambda result: result.scenario),
-        "attestation_id": attestation.id if attestation is not None else None,
+        "is_signed": item.attested_at is not None,
     }

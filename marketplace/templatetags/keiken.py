@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from typing import Any
+from uuid import UUID
 
 from django import template
+from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
+from django.utils.translation import ngettext
 
-from marketplace import wording
+from experiences.models import Experience
+from marketplace import drawing, wording
 from marketplace.icons import ICONS
+from marketplace.proofs import Strip
 
 register = template.Library()
 KINDS = {
@@ -48,6 +53,38 @@ def seal(value: str, detail: str = "") -> SafeString:
         found.label,
         detail or found.meaning,
     )
+
+
+@register.simple_tag
+def strip(strip: Strip, experience: Experience) -> SafeString:
+    """The last verdicts in one environment as bars, oldest first; a table beside it says the same."""
+    cells = []
+    for row in strip.verdicts:
+        found = wording.VERDICTS.get(row.verdict, wording.UNKNOWN)
+        words = f"{row.version.version}, {row.finished_at:%Y-%m-%d %H:%M}: {found.label}"
+        cells.append((found.tone, words, verification_url(experience, row.version.version, row.pk)))
+    label = ngettext(
+        "{environment}: {passed} of {count} verdict passed",
+        "{environment}: {passed} of {count} verdicts passed",
+        len(cells),
+    )
+    told = label.format(environment=strip.environment, passed=strip.passed, count=len(cells))
+    return drawing.strip(cells, told)
+
+
+@register.simple_tag
+def verification_url(experience: Experience, version: str, number: UUID) -> str:
+    return reverse("verification", args=[experience.organization.slug, experience.name, version, number])
+
+
+@register.filter
+def difference(value: str) -> Any:
+    return wording.DIFFERENCES.get(value, value)
+
+
+@register.filter
+def mebibytes(value: int | None) -> str:
+    return "" if value is None else f"{value / (1 << 20):.1f} MiB"
 
 
 @register.filter

@@ -62,5 +62,5 @@ def test_every_state_of_the_models_has_its_mark() -> None:
 
     from keiken.replay.report import Outcome, StepStatus, Verdict
 
-    assert set(get_args(Verdict)) | {"queued", "running"} == set(wording.VERDICTS)
+    assert set(get_args(Verdict)) | {"queued", "running", "aged"} == set(wording.VERDICTS)
     assert set(get_args(Outcome)) | set(get_args(StepStatus)) == set(wording.OUTCOMES)

@@ -61,6 +61,8 @@ def _step(step: StepSeen) -> Iterator[Any]:
     if step.reason:
         yield Text(f"    {plain(step.reason)}")
     yield from (line for check in step.checks for line in _check(check))
+    if step.status in ("diverged", "failed") and (said := (step.stderr or step.stdout).strip()):
+        yield Text(plain(said), style="dim")
     for output in step.outputs:
         yield Text(f"    {plain(output.name)} = {plain(output.shown)}")
     for file in step.files:

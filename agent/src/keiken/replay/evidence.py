@@ -70,6 +70,9 @@ class StepSeen(Seen):
     """Of the command and of all it waited for, all attempts together."""
     peak_memory_bytes: int | None = None
     """Of everything in the sandbox while the step ran, where its control group tells."""
+    stdout: str = ""
+    stderr: str = ""
+    """The last thousand characters of each."""
     checks: list[CheckSeen] = Field(default_factory=list)
     outputs: list[Value] = Field(default_factory=list)
     files: list[FileSeen] = Field(default_factory=list)
@@ -132,12 +135,16 @@ def _valued(values: list[Value]) -> list[list[str]]:
 
 def bounded(run: Evidence) -> Evidence:
     """The same, with the least telling parts left out until it is small enough to be kept."""
-    for shorten in (_without_passing_values, _with_few_files, _bare):
+    for shorten in (_without_prints, _without_passing_values, _with_few_files, _bare):
         if len(run.model_dump_json().encode()) <= EVIDENCE_BYTES:
             break
         steps = {"steps": [shorten(step) for step in run.steps], "undo": [shorten(step) for step in run.undo]}
         run = run.model_copy(update={**steps, "is_shortened": True})
     return run
+
+
+def _without_prints(step: StepSeen) -> StepSeen:
+    return step.model_copy(update={"stdout": "", "stderr": ""}) if step.status == "succeeded" else step
 
 
 def _without_passing_values(step: StepSeen) -> StepSeen:
@@ -158,5 +165,7 @@ def _bare(step: StepSeen) -> StepSeen:
         "outputs": step.outputs[:4],
         "files": [],
         "reason": step.reason[:200],
+        "stdout": step.stdout[-200:],
+        "stderr": step.stderr[-200:],
     }
     return step.model_copy(update={**kept, "files_left_out": step.files_left_out + len(step.files)})

@@ -27,6 +27,7 @@ from keiken.replay.state import Listing
 SEARCHED_BYTES = 1 << 20
 """Of a file larger than this nothing tells whether a secret is in it: while there are secrets, it has no digest."""
 WORD_CHARACTERS = 1_000
+PRINTED_CHARACTERS = 1_000
 _WORDS = 200
 COMPARED_CHARACTERS = 65_536
 """Where there are secrets, a longer value has no digest."""
@@ -187,6 +188,8 @@ class Notebook:
             reason=self._cover(masked.reason)[:TAIL_CHARACTERS],
             cpu_seconds=notes.cpu_seconds,
             peak_memory_bytes=notes.peak_memory_bytes,
+            stdout=self._cover(masked.stdout)[-PRINTED_CHARACTERS:],
+            stderr=self._cover(masked.stderr)[-PRINTED_CHARACTERS:],
             checks=[self._check(check, notes) for check in unmasked.checks],
             outputs=[self._value(self._noted(*item)) for item in unmasked.outputs.items()],
             files=notes.files,
