@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 PYTEST_ARGS ?=
 
-.PHONY: help setup demo serve stop test check bench-download corpus format messages requirements environments clean
+.PHONY: help setup demo serve stop test check bench-download stripe-fixtures corpus format messages requirements environments clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -41,6 +41,10 @@ check: setup ## Style, types, layers, migrations, deployment settings, translati
 
 bench-download: setup ## What a licensed download costs, as ratios within one run (needs wrk; nginx and Verdaccio where they are)
 	@$(BIN)/python scripts/bench_download.py $(BENCH_ARGS)
+
+stripe-fixtures: setup ## Hold the tests' double of Stripe against Stripe's own objects: make stripe-fixtures FIXTURES=FILE
+	@test -n "$(FIXTURES)" || { echo "Name the file: make stripe-fixtures FIXTURES=fixtures3.json"; exit 1; }
+	@$(BIN)/python scripts/stripe_fixtures.py "$(FIXTURES)"
 
 corpus: setup ## Try the package rules on the Agent Skills below a folder: make corpus CORPUS=FOLDER
 	@test -n "$(CORPUS)" || { echo "Name the folder: make corpus CORPUS=FOLDER"; exit 1; }

@@ -203,6 +203,8 @@ class StripeDouble:
             "livemode": False,
             **fields,
         }
+        if kind == "refund":
+            del made["livemode"]  # the one kind that has none
         self.objects[made["id"]] = made
         return made
 
