@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from licensing import api, orders_api, tokens_api
+from licensing import api, orders_api, payouts_api, tokens_api
 
 urlpatterns = [
     path("organizations/<slug:organization>/terms", api.OrganizationTermsView.as_view(), name="api_organization_terms"),
@@ -17,6 +17,8 @@ urlpatterns = [
     path("requests/<str:access_request>", orders_api.AccessRequestView.as_view(), name="api_access_request"),
     path("orders", orders_api.OrderListView.as_view(), name="api_orders"),
     path("orders/<int:number>/refunds", orders_api.OrderRefundsView.as_view(), name="api_order_refunds"),
+    path("orders/<str:order>/portal", payouts_api.OrderPortalView.as_view(), name="api_order_portal"),
+    path("organizations/<slug:organization>/payouts", payouts_api.PayoutsView.as_view(), name="api_payouts"),
     path("orders/<str:order>", orders_api.OrderView.as_view(), name="api_order"),
     path("grants/<str:grant>/seats/<slug:agent>", orders_api.SeatView.as_view(), name="api_seat"),
     path("webhooks/stripe", orders_api.StripeWebhookView.as_view(), name="api_stripe"),

@@ -9,6 +9,7 @@ from celery import shared_task
 from licensing.services.bill_metered import bill_metered
 from licensing.services.change_order import expire_orders
 from licensing.services.end_grants import end_grants
+from licensing.services.pay_out import pay_out_all
 from licensing.services.receive_event import process_waiting
 from licensing.services.reconcile import reconcile
 from licensing.services.sign_licenses import sign_licenses
@@ -36,6 +37,7 @@ def reconcile_task() -> int:
     """Differences are told to the operator; the books are right afterwards."""
     expire_orders()
     bill_metered()
+    pay_out_all()
     differences, unasked = reconcile()
     for difference in differences:
         logger.warning("%s was %s and is %s", difference.order, difference.before, difference.after)

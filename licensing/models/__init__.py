@@ -2,6 +2,7 @@
 
 from licensing.models.agreements import Acceptance, Grant, Offer, Terms
 from licensing.models.ledger import LedgerLine, LedgerTransaction
+from licensing.models.payouts import Payout, PublisherAccount
 from licensing.models.purchases import (
     AccessRequest,
     Coupon,
@@ -27,7 +28,9 @@ __all__ = [
     "Movement",
     "Offer",
     "Order",
+    "Payout",
     "ProviderEvent",
+    "PublisherAccount",
     "PurchasePolicy",
     "Refund",
     "RevocationList",

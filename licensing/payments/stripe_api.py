@@ -2,7 +2,7 @@
 
 POST /v1/checkout/sessions · GET /v1/checkout/sessions/{id} · POST …/expire · GET /v1/payment_intents/{id} ·
 GET, POST /v1/refunds · GET /v1/disputes · GET, POST /v1/subscriptions/{id} · GET /v1/invoices · GET /v1/events ·
-POST /v1/billing_portal/sessions. A restricted key needs exactly these.
+POST /v1/billing_portal/sessions; and those of ``connect``. A restricted key needs exactly these.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def _client(api_key: str, address: str) -> stripe.StripeClient:
 
 
 @contextlib.contextmanager
-def _asking() -> Iterator[stripe.StripeClient]:
+def asking() -> Iterator[stripe.StripeClient]:
     """Stripe's errors as ours. Never a key in a message."""
     try:
         yield client()
@@ -55,7 +55,7 @@ class StripeProvider:
     name = "stripe"
 
     def start(self, order: Order, *, return_url: str) -> Started:
-        with _asking() as api:
+        with asking() as api:
             session = api.v1.checkout.sessions.create(
                 cast(Any, _session_parameters(order, return_url)), {"idempotency_key": f"order-{order.pk}"}
             )
@@ -64,7 +64,7 @@ class StripeProvider:
     def facts(self, order: Order) -> Facts:
         if not order.external_id:
             return Facts()
-        with _asking() as api:
+        with asking() as api:
             session = api.v1.checkout.sessions.retrieve(order.external_id)
             if session.mode == "subscription":
                 return _subscription_facts(api, session)
@@ -72,7 +72,7 @@ class StripeProvider:
         return Facts(movements=movements, is_canceled=session.status == "expired", tax_minor=_tax(session))
 
     def refund(self, order: Order, *, amount_minor: int, key: str) -> None:
-        with _asking() as api:
+        with asking() as api:
             session = api.v1.checkout.sessions.retrieve(order.external_id)
             intent = session.payment_intent
             if session.mode == "subscription":
@@ -85,7 +85,7 @@ class StripeProvider:
             )
 
     def cancel(self, order: Order) -> None:
-        with _asking() as api:
+        with asking() as api:
             session = api.v1.checkout.sessions.retrieve(order.external_id)
             if session.subscription:
                 api.v1.subscriptions.update(
@@ -208,12 +208,16 @@ def order_of(event: dict[str, Any]) -> str | None:
     intent = thing["id"] if thing.get("object") == "payment_intent" else thing.get("payment_intent")
     if not intent:
         return None
-    with _asking() as api:
+    with asking() as api:
         payment = api.v1.payment_intents.retrieve(_id(intent))
     return str((payment.to_dict().get("metadata") or {}).get("order") or "") or None
 
 
-def portal_url(customer_id: str, return_url: str) -> str:
-    """Where a customer looks after cards and invoices. Raises ProviderTrouble."""
-    with _asking() as api:
+def portal_url(order: Order, return_url: str) -> str | None:
+    """Where the buyer looks after cards and invoices; None where nothing was bought yet. Raises ProviderTrouble."""
+    with asking() as api:
+        customer = api.v1.checkout.sessions.retrieve(order.external_id).customer
+        if customer is None:
+            return None
+        customer_id = _id(customer)
         return api.v1.billing_portal.sessions.create({"customer": customer_id, "return_url": return_url}).url

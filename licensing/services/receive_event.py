@@ -15,6 +15,7 @@ from accounts.domain.refusals import Invalid, Unavailable
 from licensing.models import Order, ProviderEvent
 from licensing.payments import ProviderTrouble
 from licensing.payments.stripe_api import client, order_of
+from licensing.services.connect_publisher import refresh_account
 from licensing.services.settle_order import settle_order
 
 TOLERANCE_SECONDS = 300
@@ -54,7 +55,11 @@ def process_event(*, row_id: int) -> bool:
     if event.processed_at is not None:
         return True
     try:
-        order_id = order_of(event.payload)
+        if event.kind == "account.updated":
+            refresh_account(str(event.payload["data"]["object"]["id"]))
+            order_id = None
+        else:
+            order_id = order_of(event.payload)
         if order_id and _is_ours(order_id):
             settle_order(order_id=order_id)
     except ProviderTrouble as trouble:

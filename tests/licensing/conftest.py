@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -22,6 +23,8 @@ from licensing.services.create_offer import create_offer
 from licensing.services.create_terms import create_terms
 from tests import factories
 from tests.accounts.conftest import actor_for
+from tests.licensing import stripe_double
+from tests.licensing.stripe_double import StripeDouble
 
 TEXT = "You may replay this. Nothing else.\n\n経験を再生できます。\n"
 ROLES = ("owner", "publisher", "buyer", "viewer")
@@ -132,6 +135,23 @@ def permissions(organization: Organization, experience: Experience) -> set[str]:
 def move(grant: Grant, *, starts_at: datetime, ends_at: datetime | None) -> None:
     """As if it had been given then. Time itself cannot be waited for."""
     Grant.objects.filter(pk=grant.pk).update(starts_at=starts_at, ends_at=ends_at)
+
+
+WEBHOOK_SECRET = "whsec_loopback"
+
+
+@pytest.fixture
+def stripe(settings: Any) -> Iterator[StripeDouble]:
+    with stripe_double.running(int(time.time()) - 10_000) as (double, address):
+        settings.KEIKEN = settings.KEIKEN.model_copy(
+            update={
+                "stripe_api_key": "sk_test_loopback",
+                "stripe_api_base": address,
+                "stripe_webhook_secret": WEBHOOK_SECRET,
+                "fee_basis_points": 1000,
+            }
+        )
+        yield double
 
 
 SNAPSHOT: dict[Any, tuple[str, ...]] = {

@@ -125,12 +125,31 @@ class StripeDouble:
             automatic_tax={"enabled": form["automatic_tax"]["enabled"] == "true", "status": "complete"},
             payment_intent=None,
             subscription=None,
+            customer=None,
             success_url=form["success_url"],
             cancel_url=form["cancel_url"],
             url=f"https://checkout.stripe.invalid/{len(self.objects)}",
             _interval=price.get("recurring", {}).get("interval", ""),
             _payment_metadata=form.get("payment_intent_data", {}).get("metadata", {}),
             _subscription=form.get("subscription_data", {}),
+        )
+
+    def create_account(self, form: Object) -> Object:
+        return self._new("acct", "account", type=form["type"], payouts_enabled=False, metadata=form.get("metadata", {}))
+
+    def finish_onboarding(self, account_id: str) -> None:
+        """The publisher has told Stripe who they are."""
+        self.objects[account_id]["payouts_enabled"] = True
+        self._tell("account.updated", self.objects[account_id])
+
+    def create_transfer(self, form: Object) -> Object:
+        return self._new(
+            "tr",
+            "transfer",
+            amount=int(form["amount"]),
+            currency=form["currency"],
+            destination=form["destination"],
+            metadata=form.get("metadata", {}),
         )
 
     def _begin_subscription(self, session: Object) -> Object:
@@ -148,7 +167,7 @@ class StripeDouble:
         )
         item = {"id": "si_1", "current_period_end": subscription["created"] + length}
         subscription["items"] = {"object": "list", "data": [item]}
-        session["subscription"] = subscription["id"]
+        session |= {"subscription": subscription["id"], "customer": "cus_000001"}
         self._tell("customer.subscription.created", subscription)
         paid = subscription
         if not trial:
@@ -203,8 +222,8 @@ class StripeDouble:
             "livemode": False,
             **fields,
         }
-        if kind == "refund":
-            del made["livemode"]  # the one kind that has none
+        if kind in ("refund", "account"):
+            del made["livemode"]  # kinds that have none
         self.objects[made["id"]] = made
         return made
 
@@ -289,6 +308,14 @@ class _Handler(BaseHTTPRequestHandler):
         if parts == ["refunds"]:
             intent = form["payment_intent"]
             return 200, shown(self.double.refund(intent, int(form["amount"]), form.get("metadata")))
+        if parts == ["accounts"]:
+            return 200, shown(self.double.create_account(form))
+        if parts == ["transfers"]:
+            return 200, shown(self.double.create_transfer(form))
+        if parts in (["account_links"], ["billing_portal", "sessions"]):
+            kind = "account_link" if parts[0] == "account_links" else "billing_portal.session"
+            url = f"https://connect.stripe.invalid/{form.get('account') or form['customer']}"
+            return 200, {"object": kind, "id": kind, "url": url, "created": self.double.now}
         if parts[0] == "subscriptions" and len(parts) == 2:
             subscription = self.double.objects[parts[1]]
             subscription["cancel_at_period_end"] = form.get("cancel_at_period_end") == "true"

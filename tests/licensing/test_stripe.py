@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -19,26 +18,11 @@ from licensing.models import LedgerLine, Offer, Order, ProviderEvent
 from licensing.services.change_order import cancel_order, refund_order
 from licensing.services.receive_event import process_event, process_waiting
 from licensing.services.reconcile import reconcile
-from tests.licensing import stripe_double
 from tests.licensing.buying import end_state, new_buyer, offer_of, order
 from tests.licensing.conftest import Shop
 from tests.licensing.stripe_double import StripeDouble
 
 SECRET = "whsec_loopback"
-
-
-@pytest.fixture
-def stripe(settings: Any) -> Iterator[StripeDouble]:
-    with stripe_double.running(int(time.time()) - 10_000) as (double, address):
-        settings.KEIKEN = settings.KEIKEN.model_copy(
-            update={
-                "stripe_api_key": "sk_test_loopback",
-                "stripe_api_base": address,
-                "stripe_webhook_secret": SECRET,
-                "fee_basis_points": 1000,
-            }
-        )
-        yield double
 
 
 def deliver(event: dict[str, Any]) -> None:
