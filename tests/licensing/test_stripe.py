@@ -22,8 +22,6 @@ from tests.licensing.buying import end_state, new_buyer, offer_of, order
 from tests.licensing.conftest import Shop
 from tests.licensing.stripe_double import StripeDouble
 
-SECRET = "whsec_loopback"
-
 
 def deliver(event: dict[str, Any]) -> None:
     row, _created = ProviderEvent.objects.get_or_create(
