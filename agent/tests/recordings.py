@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import functools
 import os
 import pty
 import select
@@ -19,10 +20,17 @@ from typing import Any
 import yaml
 from commands import PROGRAM
 
+from keiken.conditions import Fact, probe
 from keiken.record import Draft, record_shell
 
 PATIENCE_SECONDS = 120
 NAME = "a-recording"
+
+
+@functools.cache
+def facts() -> dict[str, Fact]:
+    """What this machine is, found out once: that takes half a second."""
+    return probe()
 
 
 def recorded(folder: Path, script: str, *, inputs: Sequence[Path] = (), **options: Any) -> Draft:

@@ -11,11 +11,12 @@ from typing import Any
 
 import pytest
 from commands import keiken_json, process
-from recordings import NAME, gone, manifest, recorded, texts
+from recordings import NAME, facts, gone, manifest, recorded, texts
 
+from keiken.conditions import probe
 from keiken.errors import Failed, UsageError
 from keiken.package import load
-from keiken.record import scripted
+from keiken.record import scripted, shell
 
 
 @pytest.fixture(autouse=True)
@@ -24,6 +25,7 @@ def folder(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch
     monkeypatch.setenv("KEIKEN_CACHE_DIR", str(tmp_path_factory.getbasetemp() / "cache"))
     monkeypatch.setenv("KEIKEN_LANGUAGE", "en")
     monkeypatch.delenv("KEIKEN_MODEL_URL", raising=False)
+    monkeypatch.setattr(shell, "probe", lambda tools: facts())
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -112,7 +114,10 @@ def test_lines_that_belong_together_stay_together(folder: Path) -> None:
     assert steps(folder)[0]["expect"][1:] == ["file('work/one').size > 0", "file('work/two').size > 0"]
 
 
-def test_tools_become_conditions_of_their_version_line_and_permissions(folder: Path) -> None:
+def test_tools_become_conditions_of_their_version_line_and_permissions(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shell, "probe", probe)
     recorded(folder, "git init -q work/repository\necho x | tar cf work/x.tar -T /dev/null\nls work\n")
     found = manifest(folder / "draft")
     assert set(found["conditions"]) == {"os.family", "tool.git", "tool.tar"}
@@ -120,6 +125,24 @@ def test_tools_become_conditions_of_their_version_line_and_permissions(folder: P
     version = keiken_json("facts", "--tool", "tar").document["tool.tar"]
     major, minor = version.split(".")[:2]
     assert found["conditions"]["tool.tar"] == f">={major}.{minor},<{int(major) + 1}"
+
+
+def test_commands_that_other_commands_start_are_permitted_too(folder: Path) -> None:
+    recorded(
+        folder,
+        "echo a > work/a; find work -name a -exec cp {} work/b \\;\n"
+        "find work -type f -print0 | xargs -0 -n 1 sha256sum > work/sums; LC_ALL=C timeout -k 1 9 sort -o work/c work/sums\n",
+    )
+    commands = manifest(folder / "draft")["permissions"]["commands"]
+    assert commands == ["cp", "find", "sha256sum", "sort", "timeout", "xargs"]
+
+
+def test_a_release_with_and_without_its_v_is_one_parameter(folder: Path) -> None:
+    recorded(folder, "mkdir work/v1.2.3\necho 1.2.3 > work/v1.2.3/VERSION\n")
+    assert manifest(folder / "draft")["parameters"]["release"]["default"] == "1.2.3"
+    assert [step["title"] for step in steps(folder)] == ["mkdir work/v1.2.3", "echo 1.2.3 > work/v1.2.3/VERSION"]
+    assert steps(folder)[0]["run"] == ["mkdir", "work/v${{ parameters.release }}"]
+    assert set(manifest(folder / "draft")["parameters"]) == {"release"}
 
 
 def test_what_recurs_becomes_a_parameter_wherever_it_stands(folder: Path) -> None:
@@ -345,6 +368,32 @@ def test_a_line_that_does_not_end_is_ended_with_all_it_started(folder: Path, mon
         recorded(folder, "setsid sleep 31536011 & sleep 31536011\n")
     assert (refused.value.code, gone("31536011")) == ("line_timeout", True)
     assert not (folder / "draft").exists()
+
+
+@pytest.mark.parametrize(
+    ("option", "says"),
+    [({"title": "t" * 201}, "title may have at most 200 characters"), ({"version": "one"}, "version")],
+)
+def test_what_no_package_may_be_called_is_told_before_anything_runs(
+    folder: Path, option: dict[str, str], says: str
+) -> None:
+    with pytest.raises(UsageError, match=says) as refused:
+        recorded(folder, f"touch {folder}/canary\n", **option)
+    assert refused.value.code == "option_invalid"
+    assert not (folder / "canary").exists()
+
+
+def _descriptors_and_children() -> tuple[int, set[str]]:
+    children = {pid for task in Path("/proc/self/task").iterdir() for pid in (task / "children").read_text().split()}
+    return len(list(Path("/proc/self/fd").iterdir())), children
+
+
+def test_recording_leaves_no_descriptor_and_no_child_behind(folder: Path) -> None:
+    recorded(folder, "echo x > work/x\n")
+    before = _descriptors_and_children()
+    with pytest.raises(UsageError):
+        recorded(folder, "false\n")
+    assert _descriptors_and_children() == before
 
 
 def test_a_folder_that_is_taken_is_refused_before_anything_runs(folder: Path) -> None:

@@ -62,6 +62,16 @@ def test_what_is_typed_at_a_terminal_becomes_a_draft_and_the_terminal_is_as_befo
     load(folder / "draft")
 
 
+def test_what_is_pasted_while_something_runs_is_all_recorded_in_its_order(folder: Path) -> None:
+    pasted = [f"echo {number} and {'many ' * 30} more words >> work/all" for number in range(40)]
+    with person(*RECORD) as someone:
+        someone.line("sleep 0.5; seq 2000")
+        someone.type("".join(f"{line}\r" for line in pasted))
+        someone.type("wc -l < work/all; exit\r")
+        assert someone.wait() == 0
+    assert [line["text"] for line in trace(folder)] == ["sleep 0.5; seq 2000", *pasted]
+
+
 def test_ctrl_c_gives_up_a_line_and_the_recording_goes_on(folder: Path) -> None:
     with person(*RECORD) as someone:
         someone.see("(keiken)")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +22,8 @@ NOISE = {
     "ls", "ll", "pwd", "clear", "history", "exit", "logout", "echo", "cat", "less", "more", "man", "which", "whoami",
     "date", "true", ":", "type", "help", "env", "printenv",
 }  # fmt: skip
+_STARTER = re.compile(r"(?:\b(?:xargs|timeout|nice|nohup|setsid|env|stdbuf)|[ \t]-exec(?:dir)?)\b([^|;&()\n]*)")
+_COMMAND = re.compile(r"(?<!\S)[A-Za-z_][A-Za-z0-9._+-]*(?!\S)")
 SHOWN = 80
 EDITORS = {"vi", "vim", "nvim", "nano", "emacs", "code", "ed", "pico"}
 COREUTILS = set(
@@ -89,8 +92,11 @@ def propose(
 
 
 def commands_of(text: str) -> set[str]:
-    """The commands of a line that another program may have to be there for."""
-    return {name for name in scripts.commands(text) if re.fullmatch(r"[A-Za-z0-9._+-]+", name)}
+    """The commands of a line, those too that its commands start."""
+    found = {name for name in scripts.commands(text) if re.fullmatch(r"[A-Za-z0-9._+-]+", name)}
+    started = [_COMMAND.findall(match.group(1)) for match in _STARTER.finditer(text)]
+    # Before the command there can be options and their values.
+    return found | {next(filter(shutil.which, words)) for words in started if any(map(shutil.which, words))}
 
 
 def _commands(texts: Sequence[str], steps: Sequence[Mapping[str, Any]]) -> list[str]:

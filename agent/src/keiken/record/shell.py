@@ -11,11 +11,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from keiken import __version__
 from keiken.conditions import probe
 from keiken.errors import Failed, PackageError, UsageError
 from keiken.i18n import _
 from keiken.package import Package, load, review
+from keiken.package.manifest import Manifest
+from keiken.package.sentences import sentence
 from keiken.record import describe
 from keiken.record.generalize import SHOWN, Proposal, commands_of, propose
 from keiken.record.inputs import Asset, copy_inputs, without_secrets
@@ -74,6 +78,7 @@ def record_shell(
     bash()
     redactor = Redactor({**environment_secrets(os.environ), **(secrets or {})})
     _require_not_named_like_a_secret((name, version, license), redactor)
+    identity = _identity(name, redactor.redact(title), version, license)
     text = _script_text(script) if script is not None else None
     if text is None:
         require_terminal()
@@ -90,7 +95,7 @@ def record_shell(
             redactor.look(line.text)
             redactor.look_at_output(f"{line.stdout}\n{line.stderr}")
         proposal = _proposal(recording, redactor, job)
-        parts = _identity(name, redactor.redact(title), version, license) | proposal.parts
+        parts = identity | proposal.parts
         assets, told = without_secrets(copied.assets, redactor)
         with NewFolder(folder, or_beside=True) as new:
             warnings = _write(new.staged, parts, proposal, assets, trace_of(recording.lines, redactor))
@@ -191,7 +196,8 @@ def _proposal(recording: Recording, redactor: Redactor, job: Path) -> Proposal:
 
 
 def _identity(name: str, title: str, version: str, license_: str) -> dict[str, object]:
-    return {
+    """Raises UsageError for what no package may be called: told before a long session is recorded."""
+    identity: dict[str, object] = {
         "experience": "1",
         "name": name,
         "version": version,
@@ -200,6 +206,15 @@ def _identity(name: str, title: str, version: str, license_: str) -> dict[str, o
         "license": license_,
         "provenance": {"recorder": f"keiken record shell {__version__}"},
     }
+    try:
+        Manifest.model_validate({**identity, "steps": [{"id": "any", "run": ["true"]}]})
+    except ValidationError as error:
+        raise UsageError(
+            "option_invalid",
+            _("The draft would be no package: {why}.").format(why=sentence(error.errors(include_url=False)[0])),
+            _("'keiken record shell --help' shows what each option takes."),
+        ) from None
+    return identity
 
 
 def _write(staged: Path, parts: dict[str, Any], proposal: Proposal, assets: Sequence[Asset], trace: str) -> list[str]:

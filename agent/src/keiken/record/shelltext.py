@@ -109,7 +109,7 @@ class _Filler:
             return self._keep(index, 1 if one == "'" else 2)
         if one == "(":
             self.frames.append(")")
-        elif one == "#" and (index == 0 or self.text[index - 1] in " \t\n;&|("):
+        elif one == "#" and self._begins_word(index):
             return self._comment(index)
         elif self.text.startswith("<<<", index):
             return self._keep(index, 3)
@@ -119,9 +119,13 @@ class _Filler:
             return self._documents(index)
         return self._keep(index, 1)
 
+    def _begins_word(self, index: int) -> bool:
+        before = self.text[index - 1] if index else "\n"
+        return before in " \t\n;&|(" or (before == "`" and self.frames[-1:] == ["`"])
+
     def _comment(self, index: int) -> int:
-        end = self.text.find("\n", index)
-        end = len(self.text) if end < 0 else end
+        ends = "[\n`]" if "`" in self.frames else "\n"
+        end = match.start() if (match := re.compile(ends).search(self.text, index)) else len(self.text)
         self.out.append(self.find.sub(self.comment, self.text[index:end]))
         return end
 

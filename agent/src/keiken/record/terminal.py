@@ -110,6 +110,8 @@ class _Shell:
         self.pid, self.terminal = pty.fork()
         if self.pid == 0:
             _become_bash([program, "--noprofile", "--rcfile", rc, "-i"], job, (told_write, hear_read), settings)
+        # A shell that is busy printing must not be waited for until it reads.
+        os.set_blocking(self.terminal, False)
         self._is_open = True
         self._ended = os.pidfd_open(self.pid)
         opened.callback(os.close, self._ended)
@@ -131,8 +133,7 @@ class _Shell:
                     return
                 typed += data
             if self.terminal in writable:
-                # A little at a time: a shell that is busy printing must not be waited for.
-                typed = typed[os.write(self.terminal, typed[:256]) :]
+                typed = typed[_write_some(self.terminal, typed) :]
             if self._ended in ready:
                 # It may have told of a line and printed something just before.
                 while self._is_ready(self._told) and self._hear():
@@ -225,6 +226,16 @@ def _read(descriptor: int) -> bytes:
         return os.read(descriptor, 4096)
     except OSError:  # a terminal says so when its other side is gone
         return b""
+
+
+def _write_some(descriptor: int, data: bytes) -> int:
+    """How much of it could be written now."""
+    try:
+        return os.write(descriptor, data[:256])
+    except BlockingIOError:
+        return 0
+    except OSError:  # the other side is gone, as reading will tell
+        return len(data)
 
 
 @contextlib.contextmanager

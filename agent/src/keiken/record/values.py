@@ -16,11 +16,13 @@ def recurring(texts: Iterable[str]) -> dict[str, str]:
     counts: dict[str, int] = {}
     for text in texts:
         for match in VALUE.finditer(text):
-            counts[match.group()] = counts.get(match.group(), 0) + 1
+            # v1.2.3 and 1.2.3 are one release.
+            value = re.sub(r"^v(?=\d)", "", match.group())
+            counts[value] = counts.get(value, 0) + 1
     names: dict[str, str] = {}
     for value, count in counts.items():
         if count > 1:
-            kind = "release" if re.match(r"^v?\d", value) else "host"
+            kind = "release" if value[0].isdigit() else "host"
             names[value] = kind if kind not in names.values() else f"{kind}_{len(names) + 1}"
     return names
 
