@@ -14,7 +14,7 @@ from keiken.replay.state import FILES_LIMIT
 from keiken.replay.tamper import Holds
 from keiken.sandbox.protocol import FileState, Sandbox
 from keiken.strength.bytes import with_byte_changed, wrong_value
-from keiken.strength.observe import Shadows
+from keiken.strength.observe import Effect, Shadows, watched
 from keiken.strength.record import MutantRecord
 
 FILES_CHANGED = 200
@@ -30,9 +30,9 @@ _SPOIL: Mapping[str, Callable[[bytes], bytes | None]] = {
 class Spoiler(Shadows):
     """One mutant. The proposed checks are asked on the way, without changing anything."""
 
-    def __init__(self, mutant: MutantRecord, looked: frozenset[str], at_step: Sequence[str], at_end: list[str]) -> None:
+    def __init__(self, mutant: MutantRecord, effect: Effect, at_step: Sequence[str], at_end: list[str]) -> None:
         super().__init__({mutant.step: list(at_step)}, at_end)
-        self._mutant, self._looked = mutant, looked
+        self._mutant, self._looked, self._busy = mutant, watched(effect), effect.busy
         self._before: dict[str, FileState] = {}
         self.was_applied = False
         self.reached_step = self.reached_end = False
@@ -84,9 +84,7 @@ class Spoiler(Shadows):
         return replace(result, result=changed)
 
     def _undo(self, sandbox: Sandbox) -> None:
-        now = _states(sandbox)
-        changed = [path for path in sorted(self._before.keys() | now.keys()) if self._before.get(path) != now.get(path)]
-        for path in changed[:FILES_CHANGED]:
+        for path in self._changed(_states(sandbox))[:FILES_CHANGED]:
             self._put(sandbox, path, self._before.get(path))
 
     def _put(self, sandbox: Sandbox, path: str, state: FileState | None) -> None:
@@ -111,9 +109,11 @@ class Spoiler(Shadows):
     def _unwatched(self, sandbox: Sandbox) -> list[str]:
         """What the step made or changed and no check looked at."""
         now = _states(sandbox)
-        return [
-            path for path, state in sorted(now.items()) if self._before.get(path) != state and path not in self._looked
-        ]
+        return [path for path in self._changed(now) if path in now and path not in self._looked]
+
+    def _changed(self, now: Mapping[str, FileState]) -> list[str]:
+        both = sorted(self._before.keys() | now.keys())
+        return [path for path in both if self._before.get(path) != now.get(path) and path not in self._busy]
 
 
 def _states(sandbox: Sandbox) -> dict[str, FileState]:

@@ -15,7 +15,7 @@ from keiken.replay.prove import Sandboxes, job_of, judge, replayed
 from keiken.replay.report import Report, ScenarioVerdict
 from keiken.sandbox.protocol import Driver, Environment, Limits
 from keiken.strength.apply import Spoiler
-from keiken.strength.mutants import key, mutants_of, sample, watched
+from keiken.strength.mutants import key, mutants_of, sample
 from keiken.strength.observe import Observer, Shadows
 from keiken.strength.propose import Candidate, by_place, candidates
 from keiken.strength.record import MutantRecord, Strength
@@ -114,7 +114,7 @@ class _Grading:
                 break
             effect = by_step[mutant.step]
             found = candidates(mutant, effect, observer.contents, scenario)
-            spoiler = Spoiler(mutant, watched(effect), *by_place(found))
+            spoiler = Spoiler(mutant, effect, *by_place(found))
             spoiled = replayed(replace(job, tamper=spoiler, wall_seconds=patience), sandboxes)
             self._judge(mutant, scenario, spoiled, spoiler)
             if mutant.status == "survived":

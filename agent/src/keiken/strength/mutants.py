@@ -10,11 +10,9 @@ from keiken.replay.checking import mentions
 from keiken.replay.stepping import IMPLIED
 from keiken.replay.template import PATTERN
 from keiken.strength.bytes import wrong_value
-from keiken.strength.observe import TEXT_FIELDS, Effect
+from keiken.strength.observe import TEXT_FIELDS, Effect, watched
 from keiken.strength.record import How, MutantRecord
 
-FILES_ALONE = 4
-"""So many files of one step are each spoiled alone; the others that checks look at count as by-products."""
 WAYS: tuple[How, ...] = ("emptied", "truncated", "byte_changed")
 
 
@@ -70,11 +68,6 @@ def _of_files(effect: Effect) -> Iterator[tuple[str, str, How]]:
                 yield "corrupt", path, how
     if written.keys() - alone:
         yield "corrupt", "files", "byte_changed"
-
-
-def watched(effect: Effect) -> frozenset[str]:
-    """The files of this step that a check looked at afterwards: each is spoiled alone, every other one together."""
-    return frozenset(sorted(effect.looked_later & effect.written.keys())[:FILES_ALONE])
 
 
 def _is_read(effect: Effect, name: str) -> bool:

@@ -14,6 +14,8 @@ from keiken.replay.tamper import Holds, Untouched
 from keiken.sandbox.protocol import Sandbox
 
 TEXT_FIELDS = ("stdout", "stderr", "body")
+FILES_ALONE = 4
+"""So many files of one step are each spoiled alone; the others that checks look at count as by-products."""
 KEPT_FILE_BYTES = 256 << 10
 KEPT_BYTES = 64 << 20
 """Contents beyond these are known by digest only: hundreds of steps may each write the whole work folder."""
@@ -81,14 +83,23 @@ class Effect:
     looked_later: set[str] = field(default_factory=set)
     """Files that a check looked at after the step's action."""
 
+    busy: set[str] = field(default_factory=set)
+    """Files that something else writes, too; shared by all steps of a run."""
+
     @property
     def changed(self) -> list[str]:
-        return differing(self.before, self.after)
+        """What it made, changed or removed. What also changes while no step is carried out is a service's own."""
+        return [path for path in differing(self.before, self.after) if path not in self.busy]
 
     @property
     def written(self) -> dict[str, Seen]:
         """The files it made or changed that can be read."""
         return {path: self.after[path] for path in self.changed if path in self.after and self.after[path].digest}
+
+
+def watched(effect: Effect) -> frozenset[str]:
+    """The files of this step that a check looked at afterwards: each is spoiled alone, every other one together."""
+    return frozenset(sorted(effect.looked_later & effect.written.keys())[:FILES_ALONE])
 
 
 class Observer(Untouched):
@@ -98,13 +109,16 @@ class Observer(Untouched):
         self.effects: list[Effect] = []
         self.contents = Contents()
         self._before: Snapshot = {}
+        self._busy: set[str] = set()
 
     def begins(self, step: Step, sandbox: Sandbox) -> None:
         self._before = self.contents.snapshot(sandbox)
+        if self.effects:
+            self._busy |= set(differing(self.effects[-1].after, self._before))
 
     def acted(self, step: Step, sandbox: Sandbox, result: ActionResult) -> ActionResult:
         if not self.effects or self.effects[-1].step.id != step.id:
-            self.effects.append(Effect(step, before=self._before))
+            self.effects.append(Effect(step, before=self._before, busy=self._busy))
         effect = self.effects[-1]
         effect.after, effect.result = self.contents.snapshot(sandbox), dict(result.result)
         return result
