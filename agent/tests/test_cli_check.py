@@ -30,7 +30,7 @@ def tar(*names: str, content: bytes = b"x") -> bytes:
             entry = tarfile.TarInfo(name)
             entry.size = len(content)
             archive.addfile(entry, io.BytesIO(content))
-    return gzip.compress(buffer.getvalue())
+    return gzip.compress(buffer.getvalue(), mtime=0)
 
 
 def test_a_started_package_is_proven_as_it_is(folders: Path) -> None:
@@ -107,6 +107,7 @@ def test_an_archive_that_cannot_be_written_is_named(folders: Path) -> None:
         (b"not an archive", "archive_not_gzip"),
         (b"", "archive_not_gzip"),
     ],
+    ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_a_hostile_archive_is_refused_by_its_rule(folders: Path, archive: bytes, code: str) -> None:
     path = folders / "hostile.tar.gz"
