@@ -16,8 +16,12 @@ import yaml
 from loopback import Answer, Problem, Request, serving
 
 from keiken.package import digest, pack, unpack
-from keiken.trust import SigningKey, Verified, sign, verification_statement
+from keiken.trust import SigningKey, Verified, merkle, sign, verification_statement
+from keiken.trust.checkpoints import Checkpoint, sign_checkpoint
 from keiken.trust.licenses import LICENSE_TYPE, REVOCATIONS_TYPE, License, Revocations
+from keiken.trust.log import LogProof, envelope_digest, leaf_of
+from keiken.trust.statements import EXTENSION
+from keiken.trust.summaries import Summarized, summary_statement
 
 KEY = "kk_abcdefghij_ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789abcdef"
 TERMS = "Use it well.\n"
@@ -72,6 +76,45 @@ def write_package(folder: Path, **manifest: Any) -> Path:
     return folder
 
 
+class Log:
+    """A public log, kept as a real one; ``rewrite`` is what a real one must never do."""
+
+    def __init__(self) -> None:
+        self.leaves: list[str] = []
+        self.digests: list[str] = []
+        self.nodes: dict[tuple[int, int], bytes] = {}
+
+    def append(self, kind: str, envelope: Any) -> None:
+        self.digests.append(envelope_digest(envelope))
+        self._add(leaf_of(kind=kind, digest=self.digests[-1], logged_at=now()))
+
+    def _add(self, leaf: str) -> None:
+        found = merkle.completed_by(len(self.leaves), merkle.leaf_hash(leaf.encode()), self.lookup)
+        self.nodes |= {(level, place): value for level, place, value in found}
+        self.leaves.append(leaf)
+
+    def lookup(self, level: int, place: int) -> bytes:
+        return self.nodes[level, place]
+
+    def rewrite(self, index: int) -> None:
+        """Another entry in the place of this one, and every hash made to fit."""
+        leaves, self.leaves, self.nodes = self.leaves, [], {}
+        for number, leaf in enumerate(leaves):
+            self._add(leaf.replace("attestation", "rewritten") if number == index else leaf)
+
+    def checkpoint(self, key: SigningKey) -> str:
+        root = merkle.root(len(self.leaves), self.lookup)
+        return sign_checkpoint(Checkpoint("keiken.test/log", len(self.leaves), root), key)
+
+    def proof(self, envelope: Any) -> dict[str, Any]:
+        index = self.digests.index(envelope_digest(envelope))
+        hashes = merkle.inclusion_proof(index, len(self.leaves), self.lookup)
+        return LogProof(index, self.leaves[index], tuple(hashes)).document()
+
+    def consistency(self, first: int, second: int) -> list[str]:
+        return [base64.b64encode(item).decode() for item in merkle.consistency_proof(first, second, self.lookup)]
+
+
 class Marketplace:
     """``faults`` maps ``"GET /path"`` to answers that are given first, one after the other."""
 
@@ -92,6 +135,8 @@ class Marketplace:
         self.receipts: list[Any] = []
         self.reports: dict[str, Any] = {}
         self.ratings: list[Any] = []
+        self.log = Log()
+        self.summaries: dict[tuple[str, str, str], dict[str, Any]] = {}
         self.url = ""
 
     def offer(self, key: SigningKey, signed_by: Any = None) -> dict[str, Any]:
@@ -110,6 +155,7 @@ class Marketplace:
         at: datetime | None = None,
         key: SigningKey | None = None,
         package_digest: str = "",
+        valid_days: int | None = None,
     ) -> dict[str, Any]:
         """Sign and keep a statement about a published version."""
         place = self._place(reference)
@@ -127,10 +173,45 @@ class Marketplace:
             trigger="publish",
             attempt=1,
             verified_at=at or datetime.now(UTC),
+            valid_until=(at or datetime.now(UTC)) + timedelta(days=valid_days) if valid_days else None,
         )
         envelope = sign(verification_statement(verified), key or self.key)
-        self.attestations.setdefault(place, []).insert(0, envelope)
+        self.keep(reference, envelope)
         return envelope
+
+    def keep(self, reference: str, envelope: dict[str, Any]) -> None:
+        """Log a signed statement, and summarize all of its version."""
+        place = self._place(reference)
+        self.attestations.setdefault(place, []).insert(0, envelope)
+        self.log.append("attestation", envelope)
+        digest = payload_of(envelope)["subject"][0]["digest"]["sha256"]
+        self._summarize(place, reference, f"sha256:{digest}")
+
+    def _summarize(self, place: tuple[str, str, str], reference: str, package_digest: str) -> None:
+        newest: dict[str, tuple[str, Any]] = {}
+        for envelope in self.attestations[place]:
+            extension = payload_of(envelope)["predicate"][EXTENSION]
+            known = newest.get(extension["environment"])
+            if known is None or known[1]["timeVerified"] < extension["timeVerified"]:
+                newest[extension["environment"]] = envelope_digest(envelope), extension
+        statement = summary_statement(
+            Summarized(
+                reference=reference,
+                package_digest=package_digest,
+                resource=f"{self.url}/{reference}",
+                verifier=self.url,
+                replayer="0.1.0",
+                is_passing=all(extension["verdict"] == "passed" for _digest, extension in newest.values()),
+                policy=f"{self.url}/policy",
+                policy_digest=ENVIRONMENT_DIGEST,
+                inputs={digest: "" for digest, _extension in newest.values()},
+                environments={name: extension["verdict"] for name, (_digest, extension) in newest.items()},
+                verified_at=datetime.now(UTC),
+                valid_until=datetime.now(UTC) + timedelta(days=30),
+            )
+        )
+        self.summaries[place] = sign(statement, self.key)
+        self.log.append("summary", self.summaries[place])
 
     @staticmethod
     def _place(reference: str) -> tuple[str, str, str]:
@@ -246,10 +327,24 @@ class Marketplace:
     def statements(self, _request: Request, organization: str, name: str, version: str) -> Answer:
         place = self._named(organization, name, version)
         items = [
-            {"id": str(n), "created_at": "2026-11-23T12:00:00Z", "envelope": envelope}
+            {"id": str(n), "envelope": envelope, "log": self.log.proof(envelope)}
             for n, envelope in enumerate(self.attestations.get(place, []))
         ]
-        return Answer(body={"digest": digest(self.versions[place]), "attestations": items})
+        summary = self.summaries.get(place)
+        body = {
+            "digest": digest(self.versions[place]),
+            "attestations": items,
+            "summary": {"id": "s", "envelope": summary, "log": self.log.proof(summary)} if summary else None,
+            "checkpoint": self.log.checkpoint(self.key) if self.log.leaves else "",
+        }
+        return Answer(body=body)
+
+    def checkpoint(self, _request: Request) -> Answer:
+        return Answer(body={"checkpoint": self.log.checkpoint(self.key)})
+
+    def consistency(self, request: Request) -> Answer:
+        first, second = int(request.query["first"][0]), int(request.query["second"][0])
+        return Answer(body={"hashes": self.log.consistency(first, second)})
 
     def evidence(self, _request: Request, organization: str, name: str, version: str) -> Answer:
         place = self._named(organization, name, version)
@@ -370,6 +465,8 @@ ROUTES: list[tuple[str, str, View]] = [
     ("GET", "experiences/*/*/versions/*", Marketplace.version),
     ("GET", "experiences/*/*/versions/*/attestations", Marketplace.statements),
     ("GET", "experiences/*/*/versions/*/evidence", Marketplace.evidence),
+    ("GET", "log/checkpoint", Marketplace.checkpoint),
+    ("GET", "log/consistency", Marketplace.consistency),
     ("GET", "experiences/*/*/versions/*/package", Marketplace.package),
     ("GET", "experiences/*/*/offers", Marketplace.offers),
     ("GET", "terms/*", Marketplace.terms),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from django.conf import settings
+from django.utils.translation import gettext as _
 
 from experiences.models import PublicKey
 from keiken.errors import TrustError
@@ -27,9 +28,13 @@ def signing_key() -> SigningKey:
             return key
     raise TrustError(
         "signing_key_missing",
-        f"No file in {Path(settings.KEIKEN.signing_key_path).parent} holds the signing key {wanted.key_id[:16]}.",
-        "Put it back from a backup. If it is lost for good, run 'manage.py keys rotate --lost': everybody then has "
-        "to trust the new key by hand.",
+        _("No file in {folder} holds the signing key {key}.").format(
+            folder=Path(settings.KEIKEN.signing_key_path).parent, key=wanted.key_id[:16]
+        ),
+        _(
+            "Put it back from a backup. If it is lost for good, run 'manage.py keys rotate --lost': everybody then has "
+            "to trust the new key by hand."
+        ),
     )
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from keiken.cli.market import claim_document, passing, pulled_now
+from keiken.cli.market import claim_document, passing, pulled_now, refuse_expired
 from keiken.cli.packages import opened, unpacked
 from keiken.cli.terminal import Terminal
 from keiken.client import Login, Pulled, Reference, find, pins, require_license, saved_login, verified_claims
@@ -96,6 +96,7 @@ def _proof(pulled: Pulled, *, allow_unverified: bool) -> list[dict[str, Any]]:
     claims = verified_claims(pulled, pins().keys(pulled.server))
     proven = [claim_document(claim) for claim in passing(claims)]
     if not proven and not allow_unverified:
+        refuse_expired(pulled.reference, claims)
         raise TrustError(
             "no_passing_attestation",
             _("No signed statement that holds now says that {reference} passed.").format(reference=pulled.reference),

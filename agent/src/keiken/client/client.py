@@ -101,6 +101,14 @@ class Client:
         """Unverified: give each ``envelope`` to ``keiken.trust.verify``."""
         return self._get(shapes.Attestations, f"{reference.version_path}/attestations")
 
+    def log_checkpoint(self) -> str:
+        """The signed note of the public log as it is now, unverified: see ``keiken.trust.checkpoints``."""
+        return self._get(shapes.LogCheckpoint, "log/checkpoint").checkpoint
+
+    def log_consistency(self, first: int, second: int) -> list[str]:
+        """Hashes in base64 that prove the log of ``first`` entries to be the beginning of that of ``second``."""
+        return self._get(shapes.LogConsistency, "log/consistency", params={"first": first, "second": second}).hashes
+
     # --- publishing and fetching
 
     def publish(

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import re
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,6 +20,7 @@ from typing import Any
 from keiken.client.client import Client
 from keiken.client.licenses import fetch_license
 from keiken.client.logins import write_private
+from keiken.client.proofs import check_proofs
 from keiken.client.references import Reference, place_of
 from keiken.client.shapes import Attestations, Version
 from keiken.errors import PackageError, TrustError, UsageError
@@ -27,7 +28,8 @@ from keiken.i18n import _
 from keiken.package import digest as digest_of
 from keiken.package import unpack
 from keiken.paths import cache_dir, config_dir
-from keiken.trust import Claim, PublicKey, check_subject, read_claim, verify
+from keiken.trust import Claim, PublicKey
+from keiken.trust.keyring import keyring
 
 OWN = "own"
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
@@ -76,7 +78,7 @@ def pull(
     Nothing counts as pulled unless every statement was signed with one of ``keys`` and is about these bytes.
     Raises ServerRefusal (``license_required``, ``not_found``, …), ServerTrouble, PackageError, TrustError.
     """
-    trusted = list(keys)
+    trusted = keyring(keys)
     version = client.version(reference)
     exact = reference.at(version.version)
     _check_announced(version, exact)
@@ -85,8 +87,7 @@ def pull(
     downloaded = client.download(exact, archive, digest=version.digest, is_known=is_known)
     _check_content(archive, exact)
     attestations = client.attestations(exact)
-    envelopes = [item.envelope for item in attestations.attestations]
-    claims = claims_of(envelopes, exact, version.digest, trusted) if envelopes else []
+    claims = claims_of(attestations.as_json(), exact, version.digest, trusted)
     statements = _statements_json(attestations)
     pulled = Pulled(
         server=client.server,
@@ -131,7 +132,7 @@ def _check_content(archive: Path, reference: Reference) -> None:
 
 
 def _statements_json(attestations: Attestations) -> bytes:
-    return _written({"digest": attestations.digest, "attestations": [i.as_json() for i in attestations.attestations]})
+    return _written(attestations.as_json())
 
 
 def _written(document: Any) -> bytes:
@@ -201,19 +202,15 @@ def verified_claims(pulled: Pulled, keys: Iterable[PublicKey]) -> list[Claim]:
             ),
         )
     content = _kept(pulled.attestations)
-    envelopes = _envelopes(pulled, content)
-    claims = claims_of(envelopes, pulled.reference, pulled.digest, keys) if envelopes else []
+    claims = claims_of(kept_statements(pulled, content), pulled.reference, pulled.digest, keys)
     if digest_of(content) != pulled.attestations_digest:
         raise _damaged(pulled)
     return claims
 
 
-def claims_of(envelopes: Sequence[Any], reference: Reference, digest: str, keys: Iterable[PublicKey]) -> list[Claim]:
-    """The claims of statements about exactly this package, oldest first. Raises TrustError."""
-    trusted = list(keys)
-    claims = [read_claim(verify(envelope, trusted)) for envelope in envelopes]
-    check_subject(claims, str(reference), digest)
-    return sorted(claims, key=lambda claim: claim.verified_at)
+def claims_of(document: Mapping[str, Any], reference: Reference, digest: str, keys: Iterable[PublicKey]) -> list[Claim]:
+    """The claims of statements about exactly this package, oldest first. Raises what ``check_proofs`` raises."""
+    return check_proofs(document, reference, digest, keys).claims if document["attestations"] else []
 
 
 def standing(claims: Iterable[Claim]) -> dict[str, Claim]:
@@ -232,9 +229,11 @@ def _kept(path: Path) -> bytes:
         ) from None
 
 
-def _envelopes(pulled: Pulled, content: bytes) -> list[Any]:
+def kept_statements(pulled: Pulled, content: bytes | None = None) -> dict[str, Any]:
+    """The document beside the package, unverified. Raises TrustError ``package_missing`` or ``envelope_malformed``."""
     try:
-        return [item["envelope"] for item in json.loads(content)["attestations"]]
+        document = json.loads(_kept(pulled.attestations) if content is None else content)
+        return Attestations.model_validate(document).as_json()
     except (ValueError, TypeError, KeyError, RecursionError):
         raise _damaged(pulled) from None
 

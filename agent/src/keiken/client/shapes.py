@@ -197,11 +197,22 @@ class AttestationItem(Shape):
     id: str | int
     created_at: datetime | None = None
     envelope: dict[str, Any]
+    log: dict[str, Any] | None = None
 
 
 class Attestations(Shape):
     digest: str
     attestations: list[AttestationItem]
+    summary: AttestationItem | None = None
+    checkpoint: str = ""
+
+
+class LogCheckpoint(Shape):
+    checkpoint: str
+
+
+class LogConsistency(Shape):
+    hashes: list[str]
 
 
 class Grant(Shape):

@@ -40,7 +40,14 @@ def verify(envelope: Any, keys: Iterable[PublicKey], payload_type: str = PAYLOAD
     The key id in an envelope is unauthenticated, so it decides nothing: every signature is tried with every key.
     Raises TrustError ``key_unknown`` when no key is trusted at all, ``envelope_malformed`` or ``signature_invalid``.
     """
-    trusted = list(keys)
+    return verify_signers(envelope, keys, payload_type)[0]
+
+
+def verify_signers(
+    envelope: Any, keys: Iterable[PublicKey], payload_type: str = PAYLOAD_TYPE
+) -> tuple[dict[str, Any], list[PublicKey]]:
+    """The statement and those of ``keys`` that signed it, each once. Raises what ``verify`` raises."""
+    trusted = list(dict.fromkeys(keys))
     if not trusted:
         raise TrustError(
             "key_unknown",
@@ -48,7 +55,8 @@ def verify(envelope: Any, keys: Iterable[PublicKey], payload_type: str = PAYLOAD
             _("Sign in once with 'keiken login'; that pins the marketplace's key."),
         )
     message, payload, signatures = _take_apart(envelope, payload_type)
-    if not any(key.verifies(signature, message) for key in trusted for signature in signatures):
+    signers = [key for key in trusted if any(key.verifies(signature, message) for signature in signatures)]
+    if not signers:
         raise TrustError(
             "signature_invalid",
             _("The statement was not signed by a key that is trusted here, or it was changed afterwards."),
@@ -60,7 +68,16 @@ def verify(envelope: Any, keys: Iterable[PublicKey], payload_type: str = PAYLOAD
         raise _malformed() from None
     if not isinstance(statement, dict):
         raise _malformed()
-    return statement
+    return statement, signers
+
+
+def add_signature(envelope: dict[str, Any], key: SigningKey) -> dict[str, Any]:
+    """The same envelope with one more signature over the same payload. Raises TrustError ``envelope_malformed``."""
+    message, _payload, signatures = _take_apart(envelope, str(envelope.get("payloadType")))
+    if len(signatures) >= SIGNATURES_LIMIT:
+        raise _malformed()
+    added = {"keyid": key.public.key_id, "sig": base64.b64encode(key.sign(message)).decode()}
+    return {**envelope, "signatures": [*envelope["signatures"], added]}
 
 
 def _take_apart(envelope: Any, payload_type: str) -> tuple[bytes, bytes, list[bytes]]:

@@ -8,41 +8,77 @@ import json
 import os
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from keiken.errors import TrustError
 from keiken.i18n import _
 from keiken.trust.envelopes import sign, verify
+from keiken.trust.key_status import REVOCATION, SUCCESSION, StatusFile, statuses
+from keiken.trust.keyring import Keyring
 from keiken.trust.keys import PublicKey, SigningKey
+from keiken.trust.statements import STATEMENT
 
-STATEMENT = "https://in-toto.io/Statement/v1"
-SUCCESSION = "https://keiken.example/attestation/key-succession/v1"
 OFFERED_LIMIT = 100
 
 
-def succession(*, successor: PublicKey, signed_with: SigningKey) -> dict[str, Any]:
-    """The envelope ``signed_by`` of a new key: the old key's word that ``successor`` comes after it."""
+def succession(*, successor: PublicKey, signed_with: SigningKey, valid_from: datetime | None = None) -> dict[str, Any]:
+    """The envelope ``signed_by`` of a new key: the old key's word that ``successor`` comes after it.
+
+    From ``valid_from`` on the old key signs nothing more.
+    """
     statement = {
         "_type": STATEMENT,
         "subject": [{"name": "signing-key", "digest": {"sha256": successor.key_id}}],
         "predicateType": SUCCESSION,
-        "predicate": {"publicKey": successor.as_base64()},
+        "predicate": {
+            "publicKey": successor.as_base64(),
+            **({"validFrom": valid_from.isoformat()} if valid_from else {}),
+        },
+    }
+    return sign(statement, signed_with)
+
+
+def revocation(*, revoked: PublicKey, signed_with: SigningKey, log_size: int, reason: str) -> dict[str, Any]:
+    """The envelope in which a later key says that ``revoked`` counts only for the first ``log_size`` entries."""
+    statement = {
+        "_type": STATEMENT,
+        "subject": [{"name": "signing-key", "digest": {"sha256": revoked.key_id}}],
+        "predicateType": REVOCATION,
+        "predicate": {"publicKey": revoked.as_base64(), "logSize": log_size, "reason": reason},
     }
     return sign(statement, signed_with)
 
 
 class Pins:
-    """The file of pinned keys: server address to public keys, oldest first. Readable by its owner only."""
+    """The file of pinned keys: server address to public keys, oldest first. Readable by its owner only.
+
+    Beside it ``key-status.json`` keeps which of them have retired or were revoked; nothing in it is ever taken back.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._status = StatusFile(path.with_name("key-status.json"))
 
-    def keys(self, server: str) -> list[PublicKey]:
+    def keys(self, server: str) -> Keyring:
         """What is pinned for this server, perhaps nothing. Raises TrustError ``pins_damaged``."""
+        pinned = self._pinned(server)
+        known = {key.key_id: key for key in pinned}
+        kept = self._status.read().get(server, {})
+        status = {known[key_id]: item for key_id, item in kept.items() if key_id in known}
+        return Keyring(
+            pinned,
+            revoked={key: item["logged_before"] for key, item in status.items() if "logged_before" in item},
+            retired={
+                key: datetime.fromisoformat(item["retired_at"]) for key, item in status.items() if "retired_at" in item
+            },
+        )
+
+    def _pinned(self, server: str) -> list[PublicKey]:
         return [PublicKey.from_base64(text) for text in self._read().get(server, [])]
 
-    def accept(self, server: str, offered: Sequence[Mapping[str, Any]]) -> list[PublicKey]:
+    def accept(self, server: str, offered: Sequence[Mapping[str, Any]]) -> Keyring:
         """Pin at first sight; later only a successor that a pinned key has signed is added.
 
         ``offered`` is the list ``keys`` of ``/api/v1/signing-keys``. Raises TrustError ``key_changed``,
@@ -50,9 +86,9 @@ class Pins:
         """
         fresh = [_key(item) for item in offered[:OFFERED_LIMIT]]
         with self._locked():
-            pinned = self.keys(server)
+            pinned = self._pinned(server)
             if not fresh:
-                return pinned
+                return self.keys(server)
             accepted = _with_successors(pinned, offered[:OFFERED_LIMIT]) if pinned else fresh
             if not any(key in accepted for key in fresh):
                 raise TrustError(
@@ -64,7 +100,8 @@ class Pins:
                 )
             if accepted != pinned:
                 self._write(server, accepted)
-        return accepted
+            self._status.note(server, statuses(accepted, offered[:OFFERED_LIMIT]))
+            return self.keys(server)
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:
@@ -113,11 +150,14 @@ def _key(item: Any) -> PublicKey:
 
 
 def _with_successors(pinned: list[PublicKey], offered: Sequence[Mapping[str, Any]]) -> list[PublicKey]:
-    """``pinned`` and every offered key that a chain of signatures leads to, in whatever order they are listed."""
+    """``pinned`` and every offered key that a chain of signatures leads to, in whatever order they are listed.
+
+    Only the newest key names its successor: an old one that was stolen later starts no second line.
+    """
     result = list(pinned)
     waiting = [item for item in offered if item.get("signed_by")]
-    while found := [item for item in waiting if _key(item) not in result and _vouched_for(item, result)]:
-        result += dict.fromkeys(_key(item) for item in found)
+    while found := [item for item in waiting if _key(item) not in result and _vouched_for(item, result[-1:])]:
+        result.append(_key(found[0]))
     return result
 
 
