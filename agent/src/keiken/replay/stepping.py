@@ -16,6 +16,7 @@ from keiken.replay.checking import Checker, check_failed, mentions
 from keiken.replay.clock import Clock
 from keiken.replay.notebook import Notebook
 from keiken.replay.permissions import Allowance
+from keiken.replay.repeating import explained, why_not_again
 from keiken.replay.report import CheckRecord, StepRecord
 from keiken.replay.reporting import TAIL_CHARACTERS
 from keiken.replay.request import Replay
@@ -94,22 +95,32 @@ class Stepper:
         return listing(self._sandbox, self._notebook.look_for_secrets if self._notebook is not None else None)
 
     def _attempts(self, step: Step, record: StepRecord) -> Mapping[str, Any]:
-        """The result of the first attempt that does what it should. Only a step that declares ``retry`` has several."""
+        """The result of the first attempt that does what it should. Only a step that declares ``retry`` has several.
+
+        No effect is repeated blindly: where the action may not be carried out again, its checks are looked at again.
+        """
         attempts = step.retry.attempts if step.retry and not self._job.is_hollow else 1
         earlier: list[str] = []
+        result, why_not = self._attempt(step, record), ""
         for attempt in range(1, attempts + 1):
-            record.attempts = attempt
-            result = self._perform(step, record)
             trouble = self._trouble(step, result, record)
             if trouble is None:
-                record.reason = "; ".join(earlier)
+                record.reason = "; ".join(filter(None, [*earlier, why_not]))
                 return result.result
-            if attempt == attempts or trouble.code in POLICY_CODES:
-                raise trouble
+            # That a command was stopped or not found does not change by waiting.
+            if attempt == attempts or trouble.code in POLICY_CODES or (why_not and isinstance(trouble, Failed)):
+                raise explained(trouble, why_not)
             earlier.append(_("attempt {n}: {why}").format(n=attempt, why=trouble.message))
             assert step.retry is not None
             self._clock.sleep(step.retry.delay_seconds)
+            why_not = why_not or why_not_again(step, lambda check: self._checker.check("requires", check, {}).holds)
+            if not why_not:
+                result = self._attempt(step, record)
         raise AssertionError("there is at least one attempt")
+
+    def _attempt(self, step: Step, record: StepRecord) -> ActionResult:
+        record.attempts += 1
+        return self._perform(step, record)
 
     def _perform(self, step: Step, record: StepRecord) -> ActionResult:
         action = ACTIONS[step.action]
