@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 PYTEST_ARGS ?=
 
-.PHONY: help setup demo serve stop test check bench-download stripe-fixtures corpus format messages requirements environments clean
+.PHONY: help setup demo serve stop test check strength bench-download stripe-fixtures corpus format messages requirements environments clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -45,6 +45,9 @@ bench-download: setup ## What a licensed download costs, as ratios within one ru
 stripe-fixtures: setup ## Hold the tests' double of Stripe against Stripe's own objects: make stripe-fixtures FIXTURES=FILE
 	@test -n "$(FIXTURES)" || { echo "Name the file: make stripe-fixtures FIXTURES=fixtures3.json"; exit 1; }
 	@$(BIN)/python scripts/stripe_fixtures.py "$(FIXTURES)"
+
+strength: setup ## Grade the checks of all examples: every wrong effect there is, who noticed, what survived
+	@$(BIN)/python scripts/strength.py
 
 corpus: setup ## Try the package rules on the Agent Skills below a folder: make corpus CORPUS=FOLDER
 	@test -n "$(CORPUS)" || { echo "Name the folder: make corpus CORPUS=FOLDER"; exit 1; }

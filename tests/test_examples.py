@@ -10,6 +10,7 @@ from keiken.package import load, review
 from keiken.package.manifest import Scenario
 from keiken.replay import prove
 from keiken.sandbox import environments, working_driver
+from keiken.strength import Bounds, grade
 from marketplace.config import PROJECT
 
 EXAMPLES = sorted(path.parent for path in (PROJECT / "examples").glob("*/experience.yaml"))
@@ -36,6 +37,26 @@ def test_an_example_is_complete(folder: Path) -> None:
     assert len(manifest.scenarios) >= 2
     assert {scenario.outcome for scenario in manifest.scenarios} >= {"succeeded"}
     assert {scenario.outcome for scenario in manifest.scenarios} & {"refused", "diverged"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("folder", EXAMPLES, ids=lambda folder: folder.name)
+def test_its_checks_notice_wrong_effects(folder: Path) -> None:
+    """A sample for every commit; ``make strength`` tries them all."""
+    package = load(folder)
+    name = next(scenario.environments[0] for scenario in package.manifest.scenarios if scenario.outcome == "succeeded")
+    environment, driver = environments.get(name), working_driver()
+    proven = [
+        prove(package, scenario, driver=driver, environment=environment)
+        for scenario in package.manifest.scenarios
+        if scenario.outcome == "succeeded"
+    ]
+    strength = grade(package, proven, driver=driver, environment=environment, bounds=Bounds(mutants=4))
+    assert strength.ungraded == []
+    assert strength.n == 4
+    # What is known to survive are bytes of files that git and PostgreSQL keep for themselves; docs/checks.md names them.
+    assert [mutant for mutant in strength.survivors if mutant.target != "files"] == []
+    assert strength.grade() != "weak"
 
 
 @pytest.mark.slow

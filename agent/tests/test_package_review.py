@@ -105,6 +105,8 @@ CASES = [
     ([("    expect: [file('work/draft.txt').exists]\n", ""), (", \"file('work/greeting.txt').size > 0\"", "")],
      [("warning", "no_checks"), ("warning", "weak_checks"), ("notice", "weak_step")], 11),
     ([("result.exit_code == 0", "1 == 1")], [("warning", "check_cannot_fail")], 16),
+    ([("    run: [cp, work/draft.txt", "    retry: {attempts: 3}\n    run: [cp, work/draft.txt")],
+     [("notice", "retry_looks_only")], 15),
     ([("{os.family: linux}", '{tool.git: "2.39"}')], [("warning", "condition_exact_version")], 6),
     ([("{os.family: linux}", "{}")], [("warning", "conditions_missing")], None),
     ([("commands: [cp]", "commands: [cp, nginx]")],

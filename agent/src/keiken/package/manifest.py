@@ -129,6 +129,15 @@ class Step(Shape):
         """The name of the step's one action, for example ``run``."""
         return next(name for name in ACTIONS if getattr(self, name) is not None)
 
+    @property
+    def is_idempotent(self) -> bool:
+        """Whether carrying it out twice does what doing it once does (for HTTP: RFC 9110, section 9.2.2)."""
+        if self.http is not None:
+            return self.http.method in ("GET", "HEAD", "PUT", "DELETE")
+        if self.file is not None:
+            return self.file.kind != "patch"
+        return self.ask is not None
+
     @model_validator(mode="after")
     def _one_action(self) -> Self:
         found = [name for name in ACTIONS if getattr(self, name) is not None]

@@ -227,6 +227,15 @@ def _step_with_status_only(package: Package) -> Iterator[Finding]:
         yield _in_manifest("notice", "weak_step", message, package.line("steps", index, "expect"))
 
 
+def _retry_without_requires(package: Package) -> Iterator[Finding]:
+    for index, step in enumerate(package.manifest.steps):
+        if step.retry is not None and not step.requires and not step.is_idempotent:
+            message = _(
+                "Step '{step}' has 'retry' but no 'requires', so it is looked at again and never carried out again."
+            ).format(step=step.id)
+            yield _in_manifest("notice", "retry_looks_only", message, package.line("steps", index, "retry"))
+
+
 def _undo(package: Package) -> Iterator[Finding]:
     if package.manifest.undo:
         return
@@ -301,6 +310,7 @@ RULES: tuple[Callable[[Package], Iterator[Finding]], ...] = (
     _scenarios,
     _weak_checks,
     _step_with_status_only,
+    _retry_without_requires,
     _undo,
     _exact_versions,
     _tools_without_condition,

@@ -2,8 +2,7 @@
 
 An attempt that looks failed may have done its work all the same: a service that takes a second to listen, a request
 whose answer was lost. Carrying it out twice would do it twice. So another attempt needs a reason to be harmless:
-either the action is idempotent by definition (RFC 9110, section 9.2.2, for HTTP), or the step's own ``requires`` say
-that its effect is not there.
+either the action is idempotent by definition, or the step's own ``requires`` say that its effect is not there.
 """
 
 from __future__ import annotations
@@ -14,21 +13,10 @@ from keiken.errors import Diverged, Failed
 from keiken.i18n import _
 from keiken.package.manifest import Step
 
-IDEMPOTENT_METHODS = {"GET", "HEAD", "PUT", "DELETE"}
-
-
-def is_idempotent(step: Step) -> bool:
-    """Whether carrying it out twice does what doing it once does, whatever the state."""
-    if step.http is not None:
-        return step.http.method in IDEMPOTENT_METHODS
-    if step.file is not None:
-        return step.file.kind != "patch"
-    return step.ask is not None
-
 
 def why_not_again(step: Step, holds: Callable[[str], bool]) -> str:
     """Why the action must not be carried out again now; empty when it may be."""
-    if is_idempotent(step):
+    if step.is_idempotent:
         return ""
     if not step.requires:
         return _("it was not carried out again, since no 'requires' of the step says that its effect is not there")
