@@ -58,9 +58,9 @@ def judged_by_strength(
     promised = {scenario.name: scenario.outcome for scenario in package.manifest.scenarios}
     lower, _upper = strength.interval
     reason = _(
-        "Its checks noticed only {caught} of {n} wrong effects: at least {lower:.0f} % is all that shows, and "
-        "{threshold:.0f} % is needed. 'keiken check --strength' names the checks that are missing."
-    ).format(caught=strength.caught, n=strength.n, lower=100 * lower, threshold=100 * threshold)
+        "Its checks noticed only {caught} of {n} wrong effects: at least {lower:.0%} is all that shows, and "
+        "{threshold:.0%} is needed. 'keiken check --strength' names the checks that are missing."
+    ).format(caught=strength.caught, n=strength.n, lower=lower, threshold=threshold)
     return [
         verdict.model_copy(update={"verdict": "vacuous", "reason": reason})
         if verdict.verdict == "passed" and promised.get(verdict.scenario) != "refused"

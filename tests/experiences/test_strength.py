@@ -85,7 +85,7 @@ def test_checks_of_the_exit_status_only_prove_nothing(real: Organization, settin
     assert row.verdict == "vacuous"
     results = {result.scenario: result for result in row.results.all()}
     assert {name: result.verdict for name, result in results.items()} == {"works": "vacuous", "refuses": "passed"}
-    assert "noticed only 2 of 14 wrong effects: at least 4 % is all that shows, and 20 % is needed" in (
+    assert "noticed only 2 of 14 wrong effects: at least 4% is all that shows, and 20% is needed" in (
         results["works"].reason
     )
     stored = CheckStrength.objects.get(version=version)

@@ -52,6 +52,7 @@ def summary(strength: Strength) -> str:
     if not strength.n:
         return _("How strong the checks are could not be told: no wrong effect could be tried.")
     lower, upper = strength.interval
+    # xgettext: no-python-format
     text = _("{caught} of {n} wrong effects were noticed: {share:.0f} % (95 % interval {lower:.0f} to {upper:.0f} %).")
     text = text.format(
         caught=strength.caught,
