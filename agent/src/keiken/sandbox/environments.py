@@ -232,7 +232,7 @@ def _local() -> Environment:
     root = local.skeleton(cache_dir() / "environments")
     blank = Environment(name=LOCAL, digest="", root=root)
     probes = sorted({tool for recipe in recipes().values() for tool in recipe.probes})
-    facts = _probe(blank, probes)
+    facts = probed(blank, probes)
     digest = "sha256:" + hashlib.sha256(json.dumps(facts, sort_keys=True, default=str).encode()).hexdigest()
     return Environment(name=LOCAL, digest=digest, root=root, facts=facts)
 
@@ -249,7 +249,7 @@ def _kept_facts(environment: Environment, path: Path, probes: Sequence[str]) -> 
     except (OSError, ValueError):
         kept = {}
     if kept.get("prober") != _prober():
-        kept = {"prober": _prober(), "facts": _probe(environment, probes)}
+        kept = {"prober": _prober(), "facts": probed(environment, probes)}
         with contextlib.suppress(OSError):  # a plain user may use what root has built
             temporary = path.with_name(f".facts-{os.getpid()}")
             temporary.write_text(json.dumps(kept, indent=1, sort_keys=True), encoding="utf-8")
@@ -268,8 +268,8 @@ def _prober() -> str:
     return made.hexdigest()
 
 
-def _probe(environment: Environment, tools: Sequence[str]) -> dict[str, Any]:
-    """Ask the environment from inside a sandbox what it is."""
+def probed(environment: Environment, tools: Sequence[str]) -> dict[str, Any]:
+    """The facts of an environment, asked from inside a sandbox. Raises SandboxUnavailable."""
     from keiken.conditions import probe
 
     sandbox = _any_sandbox(environment)

@@ -37,6 +37,8 @@ class Environment:
     root: Path
     facts: Mapping[str, Any] = field(default_factory=dict)
     """Probed inside, never declared."""
+    variables: Mapping[str, str] = field(default_factory=dict)
+    """Environment variables that every process inside starts with, beside the usual ones: a locale, a time zone."""
 
 
 RunReason = Literal["exited", "signaled", "timeout", "out_of_memory", "output_limit", "killed", "not_found"]

@@ -52,7 +52,7 @@ class KeptSandbox:
         self._port_tables, self.uid = list(port_tables), uid
         self._lock = threading.RLock()
         self._number = 0
-        self._base_environment = dict(base_environment)
+        self._base_environment = {**base_environment, **environment.variables}
         self._seconds_left = limits.wall_seconds
         self._gone = self.is_settled = False
 
