@@ -9,13 +9,17 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from memory_sandbox import MemorySandbox
 from replays import package
 from sandboxes import debian, driver
 
 from keiken.package import Package
 from keiken.replay import prove
+from keiken.replay.actions import ActionResult
 from keiken.strength import DEFAULT_THRESHOLD, Bounds, MutantRecord, Strength, grade, sentence, summary, wilson
+from keiken.strength.apply import Spoiler
 from keiken.strength.bytes import with_byte_changed, wrong_value
+from keiken.strength.observe import Observer
 
 SCENARIO = {"name": "works", "files": {"work/in": "assets/in"}}
 IN = {"assets/in": "one\ntwo\nthree\n"}
@@ -184,6 +188,26 @@ def test_of_a_scenario_that_stops_only_the_steps_before_are_tried(tmp_path: Path
     strength = graded(package(tmp_path, files=IN, steps=steps, scenarios=[scenario]))
     assert {mutant.step for mutant in strength.mutants} == {"copy"}
     assert {mutant.status for mutant in strength.mutants} == {"caught"}
+
+
+def test_a_file_that_changes_while_no_step_is_carried_out_is_a_services_own(tmp_path: Path) -> None:
+    made = package(tmp_path, steps=[{"id": "a", "run": ["true"]}, {"id": "b", "run": ["true"]}])
+    first, second = made.manifest.steps
+    box, observer, result = MemorySandbox(), Observer(), ActionResult(result={})
+    for step in (first, second):
+        observer.begins(step, box)
+        box.files |= {"work/log": f"begins {step.id}".encode(), f"work/{step.id}": b"made"}
+        observer.acted(step, box, result)
+        box.files["work/log"] += b", written between the steps"
+    assert [effect.changed for effect in observer.effects] == [["work/a"], ["work/b"]]
+    mutant_of_a = MutantRecord.model_validate({"kind": "undo", "step": "a", "how": "undone", "scenario": "s"})
+    spoiler = Spoiler(mutant_of_a, observer.effects[0], [], [])
+    box = MemorySandbox()
+    box.files["work/log"] = b"before"
+    spoiler.begins(first, box)
+    box.files |= {"work/log": b"after", "work/a": b"made"}
+    spoiler.acted(first, box, result)
+    assert (spoiler.was_applied, box.files) == (True, {"work/log": b"after"})
 
 
 def test_above_the_limit_a_sample_is_tried_that_is_always_the_same(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 from keiken.errors import Failed
 from keiken.package.manifest import Step
 from keiken.replay.actions import ActionResult
-from keiken.replay.state import FILES_LIMIT
+from keiken.replay.state import FILES_LIMIT, READ_BYTES_LIMIT
 from keiken.replay.tamper import Holds
 from keiken.sandbox.protocol import FileState, Sandbox
 from keiken.strength.bytes import with_byte_changed, wrong_value
@@ -117,5 +117,13 @@ class Spoiler(Shadows):
 
 
 def _states(sandbox: Sandbox) -> dict[str, FileState]:
-    states = {path: sandbox.read(path) for path in sandbox.paths("work/**")[:FILES_LIMIT]}
-    return {path: state for path, state in states.items() if state.kind == "file"}
+    found: dict[str, FileState] = {}
+    read_bytes = 0
+    for path in sandbox.paths("work/**")[:FILES_LIMIT]:
+        if read_bytes > READ_BYTES_LIMIT:
+            break
+        state = sandbox.read(path)
+        if state.kind == "file":
+            found[path] = state
+            read_bytes += len(state.content or b"")
+    return found

@@ -55,7 +55,7 @@ class Contents:
             state = sandbox.read(path)
             if state.kind == "file":
                 found[path] = Seen(state.size, state.mode, self._keep(state.content))
-                read_bytes += state.size
+                read_bytes += len(state.content or b"")
         return found
 
     def _keep(self, content: bytes | None) -> str:
