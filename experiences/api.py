@@ -95,10 +95,16 @@ class AttestationShape(serializers.Serializer[Any]):
     log = LogProofShape(allow_null=True)
 
 
+class IndependentShape(AttestationShape):
+    organization = serializers.CharField(help_text="Who sent it.")
+    public_key = serializers.CharField(help_text="What it was signed with; you decide whether you trust it.")
+
+
 class Attestations(serializers.Serializer[Any]):
     digest = serializers.CharField()
     attestations = AttestationShape(many=True)
     summary = AttestationShape(allow_null=True, help_text="What they say together, signed: a SLSA summary.")
+    independent = IndependentShape(many=True, help_text="What other verifiers saw and signed with keys of their own.")
     checkpoint = serializers.CharField(allow_blank=True, help_text="The signed note that all proofs lead to.")
 
 

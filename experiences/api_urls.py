@@ -15,6 +15,11 @@ urlpatterns = [
     path("log/consistency", log_api.ConsistencyView.as_view(), name="api_log_consistency"),
     path("organizations/<slug:organization>/versions", api.PublishView.as_view(), name="api_publish"),
     path(VERSION, api.VersionView.as_view(), name="api_version"),
+    path(
+        f"{VERSION}/independent-statements",
+        log_api.IndependentStatementsView.as_view(),
+        name="api_independent_statements",
+    ),
     path(f"{VERSION}/attestations", api.AttestationsView.as_view(), name="api_attestations"),
     path(f"{VERSION}/evidence", evidence_api.EvidenceView.as_view(), name="api_evidence"),
     path(f"{VERSION}/verifications", api.VerificationsView.as_view(), name="api_verifications"),

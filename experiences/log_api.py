@@ -10,7 +10,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.interface import ActorView, checked, refusals
+from experiences.access import version_for
 from experiences.public_log import ENTRIES_AT_ONCE, consistency, entries_from, head, inclusion
+from experiences.services.submit_statement import submit_statement
 from experiences.services.summarize import policy
 
 SIZE_MAX = 2**62
@@ -134,3 +136,32 @@ class ConsistencyView(ActorView):
     def get(self, request: Request) -> Response:
         query = checked(ConsistencyQuery, request.query_params)
         return Response({**query, "hashes": consistency(query["first"], query["second"])})
+
+
+class StatementRequest(serializers.Serializer[Any]):
+    envelope = serializers.DictField(help_text="A DSSE envelope around a test-result statement about this version.")
+    public_key = serializers.CharField(max_length=64, help_text="The raw 32 bytes in base64.")
+
+
+class StatementShape(serializers.Serializer[Any]):
+    id = serializers.UUIDField()
+    digest = serializers.CharField(help_text="Of the envelope, as the public log will name it.")
+    verdict = serializers.CharField()
+
+
+class IndependentStatementsView(ActorView):
+    """Add what you saw and signed when you proved the version on machines of your own."""
+
+    @extend_schema(
+        operation_id="submit_independent_statement",
+        tags=["log"],
+        request=StatementRequest,
+        responses={200: StatementShape, 201: StatementShape, **refusals(400, 401, 403, 404, 422)},
+    )
+    def post(self, request: Request, organization: str, name: str, version: str) -> Response:
+        wanted = checked(StatementRequest, request.data)
+        found = version_for(self.actor, organization, name, version)
+        row, is_new = submit_statement(
+            actor=self.actor, version=found, envelope=wanted["envelope"], public_key=wanted["public_key"]
+        )
+        return Response({"id": row.pk, "digest": row.digest, "verdict": row.verdict}, status=201 if is_new else 200)

@@ -13,7 +13,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from accounts.domain.refusals import Invalid, NotFound
-from experiences.models import Attestation, LogEntry, LogHead, LogNode, Summary, Version
+from experiences.models import Attestation, IndependentStatement, LogEntry, LogHead, LogNode, Summary, Version
 from keiken.trust.log import LogProof
 from keiken.trust.merkle import consistency_proof, inclusion_proof
 from keiken.trust.statements import EXTENSION
@@ -113,17 +113,27 @@ def attestations_document(version: Version) -> dict[str, Any]:
         .order_by("-created_at")[:ATTESTATIONS_SHOWN]
     )
     summary = Summary.objects.filter(version=version).select_related("log_entry").order_by("-created_at").first()
-    entries = [row.log_entry for row in [*rows, *([summary] if summary else [])] if hasattr(row, "log_entry")]
+    others = list(
+        IndependentStatement.objects.filter(version=version)
+        .select_related("log_entry", "organization")
+        .order_by("-created_at")[:ATTESTATIONS_SHOWN]
+    )
+    everything = [*rows, *others, *([summary] if summary else [])]
+    entries = [row.log_entry for row in everything if hasattr(row, "log_entry")]
     by_index = {proof.index: proof.document() for proof in proofs(entries, size)}
     return {
         "digest": version.blob_id,
         "attestations": [_shown(row, by_index) for row in rows],
         "summary": _shown(summary, by_index) if summary else None,
+        "independent": [
+            {**_shown(row, by_index), "organization": row.organization.slug, "public_key": row.public_key}
+            for row in others
+        ],
         "checkpoint": log.checkpoint if log else "",
     }
 
 
-def _shown(row: Attestation | Summary, by_index: dict[int, dict[str, Any]]) -> dict[str, Any]:
+def _shown(row: Attestation | Summary | IndependentStatement, by_index: dict[int, dict[str, Any]]) -> dict[str, Any]:
     ends = valid_until(row.envelope)
     return {
         "id": row.pk,

@@ -136,6 +136,7 @@ class Marketplace:
         self.reports: dict[str, Any] = {}
         self.ratings: list[Any] = []
         self.log = Log()
+        self.independent: list[dict[str, Any]] = []
         self.summaries: dict[tuple[str, str, str], dict[str, Any]] = {}
         self.url = ""
 
@@ -335,9 +336,17 @@ class Marketplace:
             "digest": digest(self.versions[place]),
             "attestations": items,
             "summary": {"id": "s", "envelope": summary, "log": self.log.proof(summary)} if summary else None,
+            "independent": [{**item, "log": self.log.proof(item["envelope"])} for item in self.independent],
             "checkpoint": self.log.checkpoint(self.key) if self.log.leaves else "",
         }
         return Answer(body=body)
+
+    def take_statement(self, request: Request, _organization: str, _name: str, _version: str) -> Answer:
+        envelope = request.json["envelope"]
+        self.independent.append({"id": "i", "organization": "globex", **request.json})
+        self.log.append("independent", envelope)
+        verdict = payload_of(envelope)["predicate"][EXTENSION]["verdict"]
+        return Answer(201, {"id": "i", "digest": envelope_digest(envelope), "verdict": verdict})
 
     def checkpoint(self, _request: Request) -> Answer:
         return Answer(body={"checkpoint": self.log.checkpoint(self.key)})
@@ -465,6 +474,7 @@ ROUTES: list[tuple[str, str, View]] = [
     ("GET", "experiences/*/*/versions/*", Marketplace.version),
     ("GET", "experiences/*/*/versions/*/attestations", Marketplace.statements),
     ("GET", "experiences/*/*/versions/*/evidence", Marketplace.evidence),
+    ("POST", "experiences/*/*/versions/*/independent-statements", Marketplace.take_statement),
     ("GET", "log/checkpoint", Marketplace.checkpoint),
     ("GET", "log/consistency", Marketplace.consistency),
     ("GET", "experiences/*/*/versions/*/package", Marketplace.package),

@@ -204,6 +204,29 @@ def test_so_many_of_the_named_keys_must_have_signed(market: Marketplace) -> None
     assert refused("--key", three.public.as_base64()) == "too_few_signatures"
 
 
+def test_an_independent_verifier_proves_it_here_and_signs_what_it_saw(market: Marketplace) -> None:
+    market.is_granted = True
+    ran = keiken_json("vouch", VERSION)
+    assert ran.exit_code == 0, ran.document
+    (statement,) = ran.document["statements"]
+    assert (statement["environment"], statement["verdict"]) == ("local", "passed")
+    theirs = ["--key", ran.document["key"]]
+    ours = ["--key", market.key.public.as_base64()]
+    assert len(checked("--require", "2", *theirs, *ours).document["signed_by"]) == 2
+    stranger = ["--key", SigningKey.generate().public.as_base64()]
+    assert refused("--require", "3", *theirs, *ours, *stranger) == "too_few_signatures"
+    market.independent[0]["envelope"]["signatures"][0]["sig"] = "AAAA" * 21 + "AAA="
+    market.log.digests[-1] = marketplaces.envelope_digest(market.independent[0]["envelope"])
+    assert refused("--require", "2", *theirs, *ours) == "signature_invalid"
+
+
+def test_nobody_vouches_in_an_environment_it_is_not_for(market: Marketplace) -> None:
+    market.is_granted = True
+    ran = keiken_json("vouch", VERSION, "--environment", "debian-12")
+    assert (ran.exit_code, ran.code) == (5, "environment_not_named")
+    assert market.independent == []
+
+
 # --- files
 
 

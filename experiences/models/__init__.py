@@ -4,7 +4,7 @@ from experiences.models.catalog import Blob, Condition, Experience, Version
 from experiences.models.evidence import EvidenceRecord
 from experiences.models.farm import Environment, ScenarioResult, Verification, Worker
 from experiences.models.log import LogEntry, LogHead, LogNode
-from experiences.models.provenance import Attestation, PublicKey, Summary
+from experiences.models.provenance import Attestation, IndependentStatement, PublicKey, Summary
 from experiences.models.strength import CheckStrength
 
 __all__ = [
@@ -15,6 +15,7 @@ __all__ = [
     "Environment",
     "EvidenceRecord",
     "Experience",
+    "IndependentStatement",
     "LogEntry",
     "LogHead",
     "LogNode",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.db import models
 
-from experiences.models.provenance import Attestation, Summary
+from experiences.models.provenance import Attestation, IndependentStatement, Summary
 
 
 class LogHead(models.Model):
@@ -29,6 +29,7 @@ class LogEntry(models.Model):
     class Kind(models.TextChoices):
         ATTESTATION = "attestation"
         SUMMARY = "summary"
+        INDEPENDENT = "independent"
         KEY = "key"
         REVOCATION = "revocation"
 
@@ -39,14 +40,27 @@ class LogEntry(models.Model):
     leaf = models.TextField()
     attestation = models.OneToOneField(Attestation, on_delete=models.PROTECT, null=True, related_name="log_entry")
     summary = models.OneToOneField(Summary, on_delete=models.PROTECT, null=True, related_name="log_entry")
+    independent = models.OneToOneField(
+        IndependentStatement, on_delete=models.PROTECT, null=True, related_name="log_entry"
+    )
     logged_at = models.DateTimeField()
 
     class Meta:
         constraints = [
             models.CheckConstraint(
-                condition=models.Q(kind="attestation", attestation__isnull=False, summary__isnull=True)
-                | models.Q(kind="summary", summary__isnull=False, attestation__isnull=True)
-                | models.Q(kind__in=["key", "revocation"], attestation__isnull=True, summary__isnull=True),
+                condition=models.Q(
+                    kind="attestation", attestation__isnull=False, summary__isnull=True, independent__isnull=True
+                )
+                | models.Q(kind="summary", summary__isnull=False, attestation__isnull=True, independent__isnull=True)
+                | models.Q(
+                    kind="independent", independent__isnull=False, attestation__isnull=True, summary__isnull=True
+                )
+                | models.Q(
+                    kind__in=["key", "revocation"],
+                    attestation__isnull=True,
+                    summary__isnull=True,
+                    independent__isnull=True,
+                ),
                 name="log_entry_names_its_thing",
             )
         ]

@@ -7,6 +7,7 @@ import uuid
 from django.db import models
 from django.utils import timezone
 
+from accounts.models import Organization
 from experiences.models.catalog import Version
 from experiences.models.farm import Verification
 
@@ -36,6 +37,25 @@ class Summary(models.Model):
 
     class Meta:
         indexes = [models.Index(fields=["version", "-created_at"], name="summary_newest")]
+
+    def __str__(self) -> str:
+        return str(self.id)
+
+
+class IndependentStatement(models.Model):
+    """What a verifier of another organization saw and signed with a key of its own. Never changed or deleted."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    version = models.ForeignKey(Version, on_delete=models.PROTECT, related_name="independent_statements")
+    organization = models.ForeignKey(Organization, on_delete=models.PROTECT, related_name="+")
+    public_key = models.CharField(max_length=64)
+    """The raw 32 bytes in base64; readers decide whether they trust it."""
+    verdict = models.CharField(max_length=20)
+    environment_name = models.CharField(max_length=64)
+    digest = models.CharField(max_length=71, unique=True)
+    """Of the envelope."""
+    envelope = models.JSONField()
+    created_at = models.DateTimeField(default=timezone.now)
 
     def __str__(self) -> str:
         return str(self.id)

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from experiences.models import Attestation, LogEntry, LogHead, LogNode, Summary
+from experiences.models import Attestation, IndependentStatement, LogEntry, LogHead, LogNode, Summary
 from experiences.public_log import stored_nodes
 from experiences.services.signing import signing_key
 from keiken.trust import SigningKey
@@ -20,6 +20,7 @@ from keiken.trust.checkpoints import Checkpoint, sign_checkpoint
 from keiken.trust.log import envelope_digest, leaf_of
 from keiken.trust.merkle import completed_by, leaf_hash, root
 
+M = TypeVar("M", Attestation, Summary, IndependentStatement)
 AT_ONCE = 500
 
 
@@ -31,6 +32,7 @@ class Loggable:
     envelope: dict[str, Any]
     attestation: Attestation | None = None
     summary: Summary | None = None
+    independent: IndependentStatement | None = None
 
 
 def lock_head() -> LogHead:
@@ -62,6 +64,7 @@ def _append_one(index: int, item: Loggable, now: datetime, nodes: dict[tuple[int
         leaf=leaf,
         attestation=item.attestation,
         summary=item.summary,
+        independent=item.independent,
         logged_at=now,
     )
     found = completed_by(index, leaf_hash(leaf.encode()), lambda level, place: nodes[level, place])
@@ -76,22 +79,31 @@ def _right_edge(size: int) -> dict[tuple[int, int], bytes]:
 
 
 def append_missing() -> int:
-    """Log what was signed before there was a log, oldest first, each once. How many entries were written."""
+    """Log what was signed elsewhere or before there was a log, oldest first, each once. How many entries."""
     with transaction.atomic(durable=True):
         head = lock_head()
         items = [
+            *(Loggable(kind="attestation", envelope=r.envelope, attestation=r) for r in _unlogged(Attestation)),
+            *(Loggable(kind="summary", envelope=r.envelope, summary=r) for r in _unlogged(Summary)),
             *(
-                Loggable(kind="attestation", envelope=row.envelope, attestation=row)
-                for row in Attestation.objects.filter(log_entry__isnull=True).order_by("created_at", "pk")[:AT_ONCE]
-            ),
-            *(
-                Loggable(kind="summary", envelope=row.envelope, summary=row)
-                for row in Summary.objects.filter(log_entry__isnull=True).order_by("created_at", "pk")[:AT_ONCE]
+                Loggable(kind="independent", envelope=r.envelope, independent=r)
+                for r in _unlogged(IndependentStatement)
             ),
         ]
         if items:
             append(head, items, signing_key())
     return len(items)
+
+
+def is_missing() -> bool:
+    """Whether something signed waits for its entry."""
+    return any(
+        model.objects.filter(log_entry__isnull=True).exists() for model in (Attestation, Summary, IndependentStatement)
+    )
+
+
+def _unlogged(model: type[M]) -> Iterable[M]:
+    return model._default_manager.filter(log_entry__isnull=True).order_by("created_at", "pk")[:AT_ONCE]
 
 
 def origin() -> str:

@@ -7,8 +7,9 @@ from datetime import timedelta
 
 from django.db.models.functions import Now
 
-from experiences.models import Attestation, PublicKey, Verification
+from experiences.models import PublicKey, Verification
 from experiences.services.announce import held_somewhere
+from experiences.services.append_to_log import is_missing
 from experiences.services.claim import release_stale
 from experiences.services.queueing import MESSAGES, room_in, send
 
@@ -39,8 +40,8 @@ def _nudge_signing() -> int:
         send("experiences.tasks.attest", "attest", [(str(pk),) for pk in chosen])
     elif not PublicKey.objects.exists() and room_in("attest") == MESSAGES:
         send("experiences.tasks.record_signing_key", "attest", [()])
-    if Attestation.objects.filter(log_entry__isnull=True).exists():
-        # Signed before there was a log; what is signed now is logged with it.
+    if is_missing():
+        # Signed by others, or before there was a log; what is signed here is logged with it.
         send("experiences.tasks.append_to_log", "attest", [()])
     return len(unsigned)
 

@@ -15,7 +15,7 @@ from keiken.cli.terminal import Terminal
 from keiken.client import Login, Proofs, Reference, check_proofs, find, pins, saved_login, verified_claims
 from keiken.client.bundles import bundle_of, read_bundle, subject_of
 from keiken.client.log_memory import compare_offline, remember
-from keiken.client.proofs import enough_signatures, require_logged
+from keiken.client.proofs import enough_signatures, independent_proofs, proving, require_logged
 from keiken.client.pulled import kept_statements
 from keiken.errors import TrustError, UsageError
 from keiken.i18n import _
@@ -82,10 +82,16 @@ def command(
     require_logged(found.proofs)
     age = timedelta(days=max_age) if max_age else None
     _require_passing(found.reference, found.proofs.claims, age)
-    signed_by = enough_signatures(found.proofs.proving(age), named, require or 1) if named else []
+    signed_by = _signed_by(found, named, require or 1, age) if named else []
     if export is not None:
         _export(found, export)
     _answer(terminal, found, signed_by, age, is_offline=offline or bundle is not None, export=export)
+
+
+def _signed_by(found: _Found, named: list[PublicKey], required: int, max_age: timedelta | None) -> list[PublicKey]:
+    """Those of the named keys that say it passed, in the marketplace's statements or in ones of their own."""
+    own = independent_proofs(found.document, found.reference, found.digest, named, found.proofs)
+    return enough_signatures([*found.proofs.proving(max_age), *proving(own, max_age)], named, required)
 
 
 def _answer(

@@ -23,6 +23,7 @@ MODULES = {
     "licenses": "licenses",
     "pull": "pull",
     "attestations": "attestations",
+    "vouch": "vouch",
     "replay": "replay",
     "report": "report",
     "rate": "rate",

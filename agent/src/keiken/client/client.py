@@ -101,6 +101,15 @@ class Client:
         """Unverified: give each ``envelope`` to ``keiken.trust.verify``."""
         return self._get(shapes.Attestations, f"{reference.version_path}/attestations")
 
+    def submit_statement(
+        self, reference: Reference, envelope: Mapping[str, Any], public_key: str
+    ) -> tuple[shapes.SubmittedStatement, bool]:
+        """Add what was seen and signed here to the version. What is stored, and whether it is new."""
+        body = {"envelope": dict(envelope), "public_key": public_key}
+        path = f"{reference.version_path}/independent-statements"
+        status, answer = self._connection.json("POST", path, json=body)
+        return self._typed(shapes.SubmittedStatement, answer), status == 201
+
     def log_checkpoint(self) -> str:
         """The signed note of the public log as it is now, unverified: see ``keiken.trust.checkpoints``."""
         return self._get(shapes.LogCheckpoint, "log/checkpoint").checkpoint

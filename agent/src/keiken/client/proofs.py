@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -48,8 +48,7 @@ class Proofs:
 
     def proving(self, max_age: timedelta | None = None) -> list[Statement]:
         """Those that stand, passed and have not expired."""
-        now = datetime.now(UTC)
-        return [s for s in self.standing if s.claim.is_passing and not s.claim.is_expired(now, max_age)]
+        return proving(self.standing, max_age)
 
 
 def check_proofs(document: Mapping[str, Any], reference: Reference, digest: str, keys: Iterable[PublicKey]) -> Proofs:
@@ -148,7 +147,32 @@ def enough_signatures(statements: Sequence[Statement], keys: Sequence[PublicKey]
     return found
 
 
-def with_statements(proofs: Proofs, more: Iterable[Statement]) -> Proofs:
-    """The same with statements of other verifiers beside the marketplace's own."""
-    statements = sorted([*proofs.statements, *more], key=lambda statement: statement.claim.verified_at)
-    return replace(proofs, statements=tuple(statements))
+def independent_proofs(
+    document: Mapping[str, Any], reference: Reference, digest: str, named: Sequence[PublicKey], proofs: Proofs
+) -> list[Statement]:
+    """What the ``named`` keys signed of their own, in the log; the newest of each key and environment.
+
+    What others signed is passed over. Raises what ``check_proofs`` raises for a statement of a named key.
+    """
+    found: dict[tuple[PublicKey, str], Statement] = {}
+    ring = Keyring(named)
+    for item in document.get("independent") or ():
+        signed = [key for key in named if key.as_base64() == item.get("public_key")]
+        if not signed:
+            continue
+        claim, signers = _signed(item["envelope"], reference, digest, ring)
+        index = _index(item, proofs.checkpoint)
+        if index is None:
+            continue
+        statement = Statement(claim, envelope_digest(item["envelope"]), index, tuple(signers))
+        for key in signers:
+            known = found.get((key, claim.environment))
+            if known is None or known.claim.verified_at < claim.verified_at:
+                found[key, claim.environment] = statement
+    return list(found.values())
+
+
+def proving(statements: Iterable[Statement], max_age: timedelta | None = None) -> list[Statement]:
+    """Those that passed and have not expired."""
+    now = datetime.now(UTC)
+    return [s for s in statements if s.claim.is_passing and not s.claim.is_expired(now, max_age)]

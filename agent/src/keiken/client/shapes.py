@@ -200,11 +200,23 @@ class AttestationItem(Shape):
     log: dict[str, Any] | None = None
 
 
+class IndependentItem(AttestationItem):
+    organization: str = ""
+    public_key: str = ""
+
+
 class Attestations(Shape):
     digest: str
     attestations: list[AttestationItem]
     summary: AttestationItem | None = None
+    independent: list[IndependentItem] = Field(default_factory=list)
     checkpoint: str = ""
+
+
+class SubmittedStatement(Shape):
+    id: str
+    digest: str
+    verdict: str
 
 
 class LogCheckpoint(Shape):
