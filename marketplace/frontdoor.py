@@ -19,6 +19,7 @@ import redis
 from django.conf import settings
 
 from experiences.blobs import local_path
+from licensing.services.mark_copy import marked_copy
 from marketplace.middleware import CONTENT_SECURITY_POLICY
 from marketplace.services.decide_at_once import Allowed, decide_at_once
 from marketplace.throttling import parse_rate
@@ -115,12 +116,11 @@ def _parameters() -> dict[str, Any]:
 
 def _package(allowed: Allowed) -> bytes | None:
     """None where the bytes are not on this machine's disk, or not as they should be."""
-    path = local_path(allowed.blob_id)
     try:
-        content = path.read_bytes() if path is not None else b""
+        path = marked_copy(allowed.blob_id, allowed.grant_id) or local_path(allowed.blob_id)
+        return path.read_bytes() if path is not None else None
     except OSError:
         return None
-    return content if len(content) == allowed.size_bytes else None
 
 
 def _entitlement(allowed: Allowed) -> bytes:
@@ -136,7 +136,7 @@ def _headers(allowed: Allowed, what: str, size: int) -> list[tuple[str, str]]:
     headers = [
         ("Content-Type", kind),
         ("Content-Length", str(size)),
-        ("ETag", f'"{allowed.blob_id}"'),
+        ("ETag", f'W/"{allowed.blob_id}"'),
         ("Keiken-Digest", allowed.blob_id),
         ("Keiken-License", allowed.grant_id),
         ("Cache-Control", "private, no-cache" if is_package else "no-store"),

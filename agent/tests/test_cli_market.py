@@ -287,7 +287,7 @@ def test_two_pulls_at_once_agree(signed_in: Marketplace, folders: Path) -> None:
 def test_what_a_killed_download_left_is_swept_and_a_running_one_is_not(signed_in: Marketplace) -> None:
     signed_in.is_granted = True
     archive = Path(keiken_json("pull", REFERENCE).document["archive"])
-    old, young = archive.with_name(".package.tar.gz.old"), archive.with_name(".package.tar.gz.young")
+    old, young = archive.with_name(f".{archive.name}.old"), archive.with_name(f".{archive.name}.young")
     for path in (old, young):
         path.write_bytes(b"half")
     os.utime(old, (1, 1))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from django.http import FileResponse, HttpResponse, HttpResponseBase, HttpResponseNotModified
 from django.utils.http import parse_etags
 from drf_spectacular.types import OpenApiTypes
@@ -13,6 +15,7 @@ from rest_framework.response import Response
 from experiences.access import version_for
 from experiences.blobs import open_blob
 from experiences.models import Version
+from licensing.services.mark_copy import marked_copy
 from marketplace.access import Entitlement
 from marketplace.api.base import View, problems
 from marketplace.services.download import decide_download
@@ -29,7 +32,7 @@ class EntitlementShape(serializers.Serializer[object]):
 
 
 class PackageView(View):
-    """Exactly the bytes that were published; ``latest`` is a version. HEAD and a matching ETag are not metered."""
+    """The published bytes, marked as the license's copy; ``latest`` is a version. HEAD and a known ETag are free."""
 
     @extend_schema(
         operation_id="download_package",
@@ -56,16 +59,18 @@ class PackageView(View):
         allowed = decide_download(actor=actor, version=found, metered=not known)
         if known:
             return _with_headers(HttpResponseNotModified(), found, allowed)
-        body = FileResponse(open_blob(found.blob_id), content_type=CONTENT_TYPE)
+        copy = _copy(found, allowed)
+        file = copy.open("rb") if copy is not None else open_blob(found.blob_id)
+        body = FileResponse(file, content_type=CONTENT_TYPE)
         body.headers["Content-Disposition"] = f'attachment; filename="{found.experience.name}-{found.version}.tar.gz"'
-        return _with_headers(body, found, allowed)
+        return _with_headers(body, found, allowed, copy)
 
     @extend_schema(exclude=True)
     def head(self, request: Request, organization: str, name: str, version: str) -> HttpResponseBase:
         actor = self.actor
         found = version_for(actor, organization, name, version)
         allowed = decide_download(actor=actor, version=found, metered=False)
-        return _with_headers(HttpResponse(content_type=CONTENT_TYPE), found, allowed)
+        return _with_headers(HttpResponse(content_type=CONTENT_TYPE), found, allowed, _copy(found, allowed))
 
 
 class EntitlementView(View):
@@ -96,12 +101,20 @@ def _is_known(request: Request, version: Version) -> bool:
     return f'"{version.blob_id}"' in wanted or f'W/"{version.blob_id}"' in wanted
 
 
-def _with_headers(response: HttpResponseBase, version: Version, allowed: Entitlement) -> HttpResponseBase:
-    response.headers["ETag"] = f'"{version.blob_id}"'
+def _copy(version: Version, allowed: Entitlement) -> Path | None:
+    return marked_copy(version.blob_id, allowed.grant.pk) if allowed.grant else None
+
+
+def _with_headers(
+    response: HttpResponseBase, version: Version, allowed: Entitlement, copy: Path | None = None
+) -> HttpResponseBase:
+    # Each license's copy has other bytes with the same meaning: that is what a weak ETag says.
+    response.headers["ETag"] = f'W/"{version.blob_id}"' if allowed.grant else f'"{version.blob_id}"'
     response.headers["Keiken-Digest"] = version.blob_id
     response.headers["Keiken-License"] = str(allowed.grant.id) if allowed.grant else "own"
     response.headers["Cache-Control"] = "private, no-cache"
     response.headers["X-Content-Type-Options"] = "nosniff"
     if response.status_code == 200:
-        response.headers["Content-Length"] = str(version.blob.size_bytes)
+        size = copy.stat().st_size if copy is not None else version.blob.size_bytes
+        response.headers["Content-Length"] = str(size)
     return response

@@ -10,7 +10,9 @@ from django.test import Client
 from django.utils import timezone
 
 from accounts.models import AuditEntry
+from keiken.package.watermark import Mark, mark_of, original
 from licensing.models import Grant
+from licensing.services.mark_copy import marked_copy
 from tests import factories
 from tests.marketplace.conftest import Market, audit, publish
 
@@ -18,15 +20,16 @@ URL = "/api/v1/experiences/acme/write-greeting/versions/1.0.0/package"
 PRIVATE = "/api/v1/experiences/acme/inner-greeting/versions/1.0.0/package"
 
 
-def test_a_licensed_download_is_exactly_what_was_published(market: Market) -> None:
+def test_a_licensed_download_is_what_was_published_marked_as_the_licenses_copy(market: Market) -> None:
     grant = market.grant()
     response = Client().get(URL, headers=market.key(market.globex, "download").headers)
     body = b"".join(response.streaming_content)  # type: ignore[attr-defined]
-    digest = f"sha256:{hashlib.sha256(body).hexdigest()}"
+    digest = f"sha256:{hashlib.sha256(original(body)).hexdigest()}"
     assert response.status_code == 200
     assert digest == market.public.blob_id
+    assert mark_of(body) == Mark(str(grant.id), ("SKILL.md",))
     assert response.headers["Keiken-Digest"] == digest
-    assert response.headers["ETag"] == f'"{digest}"'
+    assert response.headers["ETag"] == f'W/"{digest}"'
     assert response.headers["Keiken-License"] == str(grant.id)
     assert response.headers["Content-Type"] == "application/gzip"
     assert response.headers["X-Content-Type-Options"] == "nosniff"
@@ -116,7 +119,9 @@ def test_head_and_a_known_etag_ask_without_being_metered(market: Market) -> None
     client, headers = Client(), market.key(market.globex).headers
     head = client.head(URL, headers=headers)
     assert (head.status_code, head.content, head.headers["Keiken-Digest"]) == (200, b"", market.public.blob_id)
-    assert head.headers["Content-Length"] == str(market.public.blob.size_bytes)
+    copy = marked_copy(market.public.blob_id, Grant.objects.get().pk)
+    assert copy is not None
+    assert head.headers["Content-Length"] == str(copy.stat().st_size)
     known = client.get(URL, headers={**headers, "If-None-Match": f'"{market.public.blob_id}"'})
     assert (known.status_code, known.content) == (304, b"")
     assert audit("download.grant") == []

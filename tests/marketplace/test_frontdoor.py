@@ -16,6 +16,7 @@ from guardian.models import GroupObjectPermission
 from accounts.models import Agent, ApiKey, AuditEntry
 from experiences.blobs import local_path
 from licensing.models import Grant, Offer, Seat
+from licensing.services.mark_copy import marked_copy
 from marketplace.frontdoor import FrontDoor
 from tests import factories
 from tests.marketplace.conftest import Market, audit
@@ -196,10 +197,12 @@ def test_lost_bytes_a_lost_connection_and_a_silent_cache_go_the_long_way(
     assert door.get(PACKAGE, key)[0] == "200 OK"
     door.door._mine.__dict__["cursor"].connection.close()
     assert [door.get(PACKAGE, key)[0] for _number in range(2)] == ["599 long way", "200 OK"]
-    path = local_path(market.public.blob_id)
+    path, copy = local_path(market.public.blob_id), marked_copy(market.public.blob_id, Grant.objects.get().pk)
     assert path is not None
+    assert copy is not None
     kept = path.read_bytes()
-    path.unlink()
+    for file in (path, copy):
+        file.unlink()
     assert door.get(PACKAGE, key)[0] == "599 long way"
     path.write_bytes(kept)
     assert door.get(PACKAGE, key)[0] == "200 OK"

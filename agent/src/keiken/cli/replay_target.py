@@ -15,6 +15,7 @@ from keiken.client import Login, Pulled, Reference, find, pins, require_license,
 from keiken.errors import TrustError, UsageError
 from keiken.i18n import _
 from keiken.package import Package
+from keiken.package.watermark import original
 from keiken.trust.licenses import License
 
 
@@ -44,7 +45,7 @@ def target_named(terminal: Terminal, text: str, *, allow_unverified: bool) -> It
     if pulled.is_licensed:
         license = require_license(login, pulled.reference, pins().keys(pulled.server))
     proven = _proof(pulled, allow_unverified=allow_unverified)
-    with unpacked(pulled.archive.read_bytes()) as package:
+    with unpacked(original(pulled.archive.read_bytes())) as package:
         if package.digest != pulled.digest:
             # It was changed between being verified and being read.
             raise TrustError(

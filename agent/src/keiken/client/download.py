@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import secrets
 import time
@@ -17,6 +16,8 @@ from keiken.client.refusals import strange_answer, unreachable
 from keiken.errors import KeikenError, TrustError
 from keiken.i18n import _
 from keiken.package.archive import ARCHIVE_BYTES_LIMIT
+from keiken.package.archive import digest as digest_of
+from keiken.package.watermark import original
 
 DOWNLOAD_SECONDS = 600
 
@@ -32,7 +33,7 @@ class Downloaded:
 
 
 def download(connection: Connection, path: str, target: Path, *, digest: str, is_known: bool) -> Downloaded:
-    """Put exactly the bytes with ``digest`` into ``target``; a refusal or a broken connection leaves it as it was.
+    """Put the bytes with ``digest``, perhaps marked for this license, into ``target``; a refusal leaves it as it was.
 
     ``is_known``: the bytes are there already; the marketplace is still asked whether they may be used.
     Raises ServerRefusal, ServerTrouble, TrustError ``digest_mismatch``, KeikenError ``disk_trouble``.
@@ -48,7 +49,8 @@ def download(connection: Connection, path: str, target: Path, *, digest: str, is
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
             _sweep(target)
-            found, size = _stream(connection, response, temporary)
+            size = _stream(connection, response, temporary)
+            found = digest_of(original(temporary.read_bytes()))
             _check(found, digest, response.headers.get("Keiken-Digest", digest))
             temporary.replace(target)
         except OSError as error:
@@ -75,9 +77,9 @@ def disk_trouble(path: Path, error: OSError) -> KeikenError:
     )
 
 
-def _stream(connection: Connection, response: httpx.Response, temporary: Path) -> tuple[str, int]:
-    """Digest and size of what was written."""
-    hashed, size = hashlib.sha256(), 0
+def _stream(connection: Connection, response: httpx.Response, temporary: Path) -> int:
+    """The size of what was written."""
+    size = 0
     deadline = time.monotonic() + DOWNLOAD_SECONDS
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
     with os.fdopen(descriptor, "wb") as file:
@@ -88,11 +90,10 @@ def _stream(connection: Connection, response: httpx.Response, temporary: Path) -
             if time.monotonic() > deadline:
                 why = _("the download took longer than {n} s").format(n=DOWNLOAD_SECONDS)
                 raise unreachable(connection.server, why)
-            hashed.update(chunk)
             file.write(chunk)
         file.flush()
         os.fsync(descriptor)
-    return f"sha256:{hashed.hexdigest()}", size
+    return size
 
 
 def _check(found: str, *expected: str) -> None:

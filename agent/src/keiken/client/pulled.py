@@ -1,13 +1,14 @@
 """Packages that were pulled: bytes and signed statements in the cache, and what this login knows of them.
 
-``cache_dir()/packages/<digest>/package.tar.gz`` and ``attestations-<digest>.json`` are named by their content, so that
-parties that share a cache never change each other's. What was pulled from where, and with which digests, stands in
-``config_dir()/pulled/<server>/ORG/NAME/VERSION.json``: a changed byte in the cache is seen, and one party's license is
-not another's.
+``cache_dir()/packages/<digest>/package-<party>.tar.gz`` and ``attestations-<digest>.json`` are named by their content
+and by whose they are, so that parties that share a cache never change each other's. What was pulled from where, and
+with which digests, stands in ``config_dir()/pulled/<server>/ORG/NAME/VERSION.json``: a changed byte in the cache is
+seen, and one party's license is not another's.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import tempfile
@@ -27,6 +28,7 @@ from keiken.errors import PackageError, TrustError, UsageError
 from keiken.i18n import _
 from keiken.package import digest as digest_of
 from keiken.package import unpack
+from keiken.package.watermark import mark_of, original
 from keiken.paths import cache_dir, config_dir
 from keiken.trust import Claim, PublicKey
 from keiken.trust.keyring import keyring
@@ -63,7 +65,7 @@ class Pulled:
 
     @property
     def archive(self) -> Path:
-        return self.folder / "package.tar.gz"
+        return _archive(self.digest)
 
     @property
     def attestations(self) -> Path:
@@ -82,8 +84,8 @@ def pull(
     version = client.version(reference)
     exact = reference.at(version.version)
     _check_announced(version, exact)
-    archive = cache_dir() / "packages" / version.digest.removeprefix("sha256:") / "package.tar.gz"
-    is_known = not fresh and archive.is_file() and digest_of(archive.read_bytes()) == version.digest
+    archive = _archive(version.digest)
+    is_known = not fresh and archive.is_file() and digest_of(original(archive.read_bytes())) == version.digest
     downloaded = client.download(exact, archive, digest=version.digest, is_known=is_known)
     _check_content(archive, exact)
     attestations = client.attestations(exact)
@@ -106,6 +108,12 @@ def pull(
     return pulled, claims
 
 
+def _archive(digest: str) -> Path:
+    """A copy may be marked for one license, so parties that share a cache have copies of their own."""
+    party = hashlib.sha256(str(config_dir()).encode()).hexdigest()[:12]
+    return cache_dir() / "packages" / digest.removeprefix("sha256:") / f"package-{party}.tar.gz"
+
+
 def _check_announced(version: Version, reference: Reference) -> None:
     is_asked = (version.organization, version.name) == (reference.organization, reference.name)
     if not is_asked or not _DIGEST.fullmatch(version.digest) or "/" in version.version:
@@ -119,7 +127,7 @@ def _check_announced(version: Version, reference: Reference) -> None:
 def _check_content(archive: Path, reference: Reference) -> None:
     """The package must unpack under all limits and be what it was listed as."""
     with tempfile.TemporaryDirectory(prefix="keiken-") as folder:
-        manifest = unpack(archive.read_bytes(), Path(folder) / reference.name).manifest
+        manifest = unpack(original(archive.read_bytes()), Path(folder) / reference.name).manifest
     if (manifest.name, manifest.version) != (reference.name, reference.version):
         raise PackageError(
             "package_mismatch",
@@ -190,7 +198,10 @@ def verified_claims(pulled: Pulled, keys: Iterable[PublicKey]) -> list[Claim]:
     Raises TrustError ``package_missing``, ``digest_mismatch``, ``envelope_malformed``,
     ``signature_invalid``, ``key_unknown``, ``statement_malformed`` or ``subject_mismatch``.
     """
-    found = digest_of(_kept(pulled.archive))
+    data = _kept(pulled.archive)
+    mark = mark_of(data)
+    is_ours = mark is None or mark.license == pulled.grant
+    found = digest_of(original(data) if is_ours else data)
     if found != pulled.digest:
         raise TrustError(
             "digest_mismatch",

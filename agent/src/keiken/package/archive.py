@@ -50,7 +50,7 @@ def pack(folder: Path) -> bytes:
     """
     files = tree.files(folder, with_content=lambda _path: True)
     check(files, folder)
-    data = _deflated(tar.write(files))
+    data = write_files(files)
     _inflated(data)  # nothing may be packed that would be refused when it is unpacked
     return data
 
@@ -71,6 +71,16 @@ def unpack(data: bytes, destination: Path) -> Package:
         why = _("{folder} cannot be written: {why}.").format(folder=destination, why=error.strerror)
         raise UsageError("destination_unwritable", why, _("Make room or choose another folder.")) from None
     return package.with_digest(digest(data))
+
+
+def read_files(data: bytes) -> dict[str, File]:
+    """The files of an archive in memory, judged like when it is unpacked. Raises PackageError."""
+    return _files(_inflated(data))[0]
+
+
+def write_files(files: Mapping[str, File]) -> bytes:
+    """The archive of these files: same files, same bytes."""
+    return _deflated(tar.write(files))
 
 
 def _deflated(content: bytes) -> bytes:
