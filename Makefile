@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 PYTEST_ARGS ?=
 
-.PHONY: help setup demo serve stop test check strength bench-download stripe-fixtures corpus format messages requirements environments clean
+.PHONY: help setup demo serve stop test check bench strength bench-download stripe-fixtures corpus format messages requirements environments clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -48,6 +48,9 @@ stripe-fixtures: setup ## Hold the tests' double of Stripe against Stripe's own 
 
 strength: setup ## Grade the checks of all examples: every wrong effect there is, who noticed, what survived
 	@$(BIN)/python scripts/strength.py
+
+bench: setup ## What proving costs, as ratios taken in one run on this machine (not a test)
+	@$(BIN)/python scripts/bench.py
 
 corpus: setup ## Try the package rules on the Agent Skills below a folder: make corpus CORPUS=FOLDER
 	@test -n "$(CORPUS)" || { echo "Name the folder: make corpus CORPUS=FOLDER"; exit 1; }

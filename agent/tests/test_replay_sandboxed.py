@@ -165,7 +165,8 @@ def test_what_a_step_starts_lives_on_and_ends_with_the_replay(tmp_path: Path) ->
     opened: list[Sandbox] = []
     report = replayed(made, executor=opener(made, opened=opened), scenario=made.manifest.scenarios[0])
     assert report.outcome == "succeeded", report.reason
-    assert report.steps[1].changed == ["~ work/ticks"]
+    # Whether the first tick fell into the first step is not the test's business.
+    assert [change[2:] for change in report.steps[1].changed] == ["work/ticks"]
     assert [check.holds for check in report.checks] == [True]
 
 

@@ -37,7 +37,7 @@ class ChildGone(Exception):
 
 
 class Child:
-    """One process with a pipe to it and a pipe from it. Raises RuntimeError when it cannot be started."""
+    """One process with a pipe to it and a pipe from it; it starts while its owner does something else."""
 
     def __init__(self) -> None:
         self._process = subprocess.Popen(
@@ -54,17 +54,16 @@ class Child:
         self._in, self._out = self._process.stdin.fileno(), self._process.stdout.fileno()
         os.set_blocking(self._in, False)
         os.set_blocking(self._out, False)
-        try:
-            self.receive(START_SECONDS)
-        except ChildGone as error:
-            raise RuntimeError("the process that evaluates checks did not start") from error
+        self._is_ready = False
 
     @property
     def is_alive(self) -> bool:
         return self._process.poll() is None
 
     def send(self, message: Any, seconds: float) -> None:
-        """Raises ChildGone, and FrameError for what cannot travel."""
+        """Raises ChildGone, FrameError for what cannot travel, and RuntimeError when it did not start."""
+        if not self._is_ready:
+            self._wait_for_start()
         data = memoryview(frames.dump(message))
         deadline = time.monotonic() + seconds
         while data:
@@ -75,6 +74,13 @@ class Child:
                 continue
             except OSError:
                 raise self._gone(was_slow=False) from None
+
+    def _wait_for_start(self) -> None:
+        try:
+            self.receive(START_SECONDS)
+        except ChildGone as error:
+            raise RuntimeError("the process that evaluates checks did not start") from error
+        self._is_ready = True
 
     def receive(self, seconds: float) -> Any:
         """The next message. Raises ChildGone."""

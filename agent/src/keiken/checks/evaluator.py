@@ -55,6 +55,16 @@ class Evaluator:
     def __exit__(self, *_details: object) -> None:
         self.close()
 
+    def look_at(self, state: StateAccess) -> None:
+        """From now on over another state, with the same child: two runs of one scenario need not start two."""
+        self._state = state
+        self._answers, self._answered_bytes = {}, 0
+
+    def warm_up(self) -> None:
+        """Start the child now, while there is something else to wait for."""
+        if self._child is None:
+            self._child = Child()
+
     def evaluate(self, expression: str, bindings: Mapping[str, Any]) -> Any:
         """The value as JSON (bytes stay bytes, times become text). Raises CheckError, also when it takes too long."""
         self._answers, self._answered_bytes = {}, 0

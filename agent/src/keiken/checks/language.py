@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Collection, Iterable
+from functools import lru_cache
 
 from keiken.checks.native import interpreter
 from keiken.checks.tokens import CLOSING, OPENING, CheckError, Token, tokens
@@ -33,6 +34,12 @@ _NO_CHAIN = {",", ":", *CLOSING}
 
 def lint(expression: str) -> None:
     """Whether an expression may be evaluated at all. Raises CheckError with a plain sentence."""
+    _lint(expression)
+
+
+@lru_cache(maxsize=1024)
+def _lint(expression: str) -> None:
+    """The same expressions are evaluated again and again; what was good stays good."""
     if len(expression) > LENGTH_LIMIT:
         raise CheckError(
             "check_too_large",

@@ -8,6 +8,8 @@ from typing import Literal
 from keiken.replay.evidence import CheckSeen, Evidence, FileSeen, Seen, StepSeen, Value
 
 DIFFERENCES_LIMIT = 100
+DIGEST_CHARACTERS = 31
+"""Of a digest as it is shown: 24 hexadecimal digits tell any two files apart."""
 
 
 class Difference(Seen):
@@ -117,5 +119,9 @@ def _by_path(files: Sequence[FileSeen]) -> Mapping[str, FileSeen]:
 def _file(file: FileSeen | None) -> str:
     if file is None:
         return ""
-    words = [file.change, file.after or file.before, file.mode]
-    return " ".join([*words, *([f"from {file.before}"] if file.change == "changed" else [])])
+    words = [file.change, _short(file.after or file.before), file.mode]
+    return " ".join([*words, *([f"from {_short(file.before)}"] if file.change == "changed" else [])])
+
+
+def _short(digest: str) -> str:
+    return digest if len(digest) <= DIGEST_CHARACTERS else f"{digest[:DIGEST_CHARACTERS]}…"

@@ -71,7 +71,7 @@ class _Run:
 
     def report_of_all(self) -> Report:
         try:
-            with Evaluator(self.state) as evaluator:
+            with self._evaluator() as evaluator:
                 self._refuse_or_carry_out(evaluator)
         except Refused as error:
             self._end("error" if self.has_started else "refused", error)
@@ -98,6 +98,12 @@ class _Run:
             self.job.on_evidence(self.notebook.evidence(report, self.report))
         return report
 
+    def _evaluator(self) -> contextlib.AbstractContextManager[Evaluator]:
+        if self.job.evaluator is None:
+            return Evaluator(self.state)
+        self.job.evaluator.look_at(self.state)
+        return contextlib.nullcontext(self.job.evaluator)
+
     def _end(self, outcome: Outcome, error: KeikenError) -> None:
         self.report.outcome = outcome
         self.report.code, self.report.reason = error.code, error.message
@@ -119,6 +125,7 @@ class _Run:
             steps=[*self.manifest.steps, *self.manifest.undo],
             notebook=self.notebook,
         )
+        evaluator.warm_up()
         sandbox = self.job.executor()
         try:
             self.state.opened = JobState(sandbox, self.job.tamper.looked)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from keiken.checks import Evaluator
 from keiken.errors import SandboxUnavailable
 from keiken.i18n import _
 from keiken.package import Package
@@ -13,6 +14,7 @@ from keiken.replay.engine import replay
 from keiken.replay.evidence import Evidence
 from keiken.replay.report import Report, ScenarioVerdict, Verdict
 from keiken.replay.request import Progress, Replay
+from keiken.replay.state import LaterState
 from keiken.sandbox.protocol import Driver, Environment, Limits, Sandbox
 
 LIMIT_CODES = {"timeout", "out_of_memory", "output_limit"}
@@ -72,16 +74,16 @@ def prove(
     on_event: Progress = _silent,
 ) -> ScenarioVerdict:
     """The verdict of one scenario in one environment. Raises SandboxUnavailable; that is nobody's verdict."""
-    limits = limits or Limits()
-    sandboxes = Sandboxes(package, driver, environment, limits)
-    job = job_of(scenario, sandboxes, on_event=on_event)
+    sandboxes = Sandboxes(package, driver, environment, limits or Limits())
     kept: list[Evidence] = []
-    report = replayed(replace(job, on_evidence=kept.append), sandboxes)
-    verdict, reason = judge(scenario, report, was_opened=sandboxes.was_opened)
-    caught = None
-    if verdict == "passed" and scenario.outcome == "succeeded":
-        hollow = replayed(replace(job, is_hollow=True, on_event=_silent), sandboxes)
-        verdict, reason, caught = judge_hollow(hollow)
+    with Evaluator(LaterState()) as evaluator:
+        job = replace(job_of(scenario, sandboxes, on_event=on_event), evaluator=evaluator)
+        report = replayed(replace(job, on_evidence=kept.append), sandboxes)
+        verdict, reason = judge(scenario, report, was_opened=sandboxes.was_opened)
+        caught = None
+        if verdict == "passed" and scenario.outcome == "succeeded":
+            hollow = replayed(replace(job, is_hollow=True, on_event=_silent), sandboxes)
+            verdict, reason, caught = judge_hollow(hollow)
     return ScenarioVerdict(
         scenario=scenario.name,
         verdict=verdict,

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from keiken.checks import Evaluator
 from keiken.package import Package
 from keiken.package.manifest import Scenario, Step
 from keiken.replay.evidence import Evidence
@@ -43,6 +44,8 @@ class Replay:
     tamper: Tamper = field(default_factory=Untouched)
     """What stands between steps and checks while checks are graded."""
     on_event: Progress = lambda _what, _record: None
+    evaluator: Evaluator | None = None
+    """One that stays open for the next replay; else each has its own."""
     on_evidence: Callable[[Evidence], None] | None = None
     """Called once at the end with what there was to be seen, if somebody wants that looked at and kept."""
     collect: Callable[[Sandbox], None] = lambda _sandbox: None

@@ -42,6 +42,7 @@ class Stepper:
     ) -> None:
         self._job, self._sandbox, self._checker, self._clock, self._emit = job, sandbox, checker, clock, emit
         self._notebook = notebook
+        self._before: Listing | None = None
         self._allowance = Allowance(job.package.manifest.permissions)
 
     def run(self, step: Step, record: StepRecord) -> None:
@@ -73,12 +74,13 @@ class Stepper:
 
     def _run_unless_skipped(self, step: Step, record: StepRecord) -> None:
         self._checker.hold("requires", _where(step), step.requires, {}, record.checks)
-        before = self._listing()
+        # What a service or a process in the background did since the last step is told with this one, not lost.
+        before = self._before if self._before is not None else self._listing()
         self._job.tamper.begins(step, self._sandbox)
         try:
             result = self._attempts(step, record)
         finally:
-            after = self._listing()
+            after = self._before = self._listing()
             record.changed = changes(before, after)
             if self._notebook is not None:
                 self._notebook.note_files(before, after)
