@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import functools
+import json
 import os
 import pty
 import select
@@ -43,6 +44,18 @@ def recorded(folder: Path, script: str, *, inputs: Sequence[Path] = (), **option
 def manifest(folder: Path) -> Any:
     """The manifest of a draft as it was written."""
     return yaml.safe_load((folder / "experience.yaml").read_text(encoding="utf-8"))
+
+
+def trace(folder: Path) -> list[Any]:
+    """The lines in the trace of ``folder / "draft"``."""
+    return [json.loads(line) for line in (folder / "draft/trace/session.jsonl").read_text("utf-8").splitlines()]
+
+
+def steps(folder: Path) -> list[Any]:
+    """The steps of ``folder / "draft"``, as they were written."""
+    found = manifest(folder / "draft")["steps"]
+    assert isinstance(found, list)
+    return found
 
 
 def texts(folder: Path) -> dict[str, str]:
@@ -156,6 +169,16 @@ def processes_with(text: str) -> list[int]:
             if is_other and text.encode() in (entry / "cmdline").read_bytes():
                 found.append(int(entry.name))
     return found
+
+
+def there(text: str) -> bool:
+    """Whether a program with this text in its command line has come to run, after a moment for it to start."""
+    until = time.monotonic() + PATIENCE_SECONDS
+    while not processes_with(text):
+        if time.monotonic() > until:
+            return False
+        time.sleep(0.05)
+    return True
 
 
 def gone(text: str) -> bool:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 from pathlib import Path
-from typing import Any
 
 import pytest
-from recordings import NAME, gone, manifest, person
+from recordings import NAME, gone, manifest, person, there, trace
 
 from keiken.errors import Failed
 from keiken.package import load
@@ -26,10 +24,6 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.delenv("KEIKEN_MODEL_URL", raising=False)
     monkeypatch.chdir(tmp_path)
     return tmp_path
-
-
-def trace(folder: Path) -> list[Any]:
-    return [json.loads(line) for line in (folder / "draft/trace/session.jsonl").read_text().splitlines()]
 
 
 def test_what_is_typed_at_a_terminal_becomes_a_draft_and_the_terminal_is_as_before(folder: Path) -> None:
@@ -126,7 +120,7 @@ def test_a_closed_window_ends_the_session_and_keeps_what_was_recorded(folder: Pa
     with person(*RECORD) as someone:
         someone.line("echo yes > work/kept")
         someone.line("sleep 31536002")
-        someone.see("31536002")
+        assert there("31536002")
         someone.hang_up()
         someone.wait()
     assert [line["text"] for line in trace(folder)] == ["echo yes > work/kept"]
@@ -136,7 +130,8 @@ def test_a_closed_window_ends_the_session_and_keeps_what_was_recorded(folder: Pa
 def test_a_polite_end_leaves_no_draft_no_program_and_the_terminal_as_it_was(folder: Path) -> None:
     with person(*RECORD) as someone:
         someone.line("echo yes > work/kept")
-        someone.line("echo started; sleep 31536003", "\nstarted")
+        someone.line("sleep 31536003")
+        assert there("31536003")
         someone.process.send_signal(signal.SIGTERM)
         assert someone.wait() == 130
         assert someone.settings_now() == someone.settings
@@ -147,7 +142,8 @@ def test_a_polite_end_leaves_no_draft_no_program_and_the_terminal_as_it_was(fold
 def test_a_killed_recorder_takes_its_shell_with_it_and_leaves_no_half_draft(folder: Path) -> None:
     with person(*RECORD) as someone:
         someone.line("echo yes > work/kept")
-        someone.line("echo started; sleep 31536004", "\nstarted")
+        someone.line("sleep 31536004")
+        assert there("31536004")
         someone.process.kill()
         assert someone.wait() == -signal.SIGKILL
         someone.hang_up()

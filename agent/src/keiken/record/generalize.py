@@ -12,6 +12,7 @@ from typing import Any
 from keiken.conditions.versions import normal_version
 from keiken.i18n import _
 from keiken.package import names, scripts
+from keiken.record import reach
 from keiken.record.redact import Redactor
 from keiken.record.remarks import Shown, remarks
 from keiken.record.session import Line, Recording
@@ -26,6 +27,8 @@ _STARTER = re.compile(r"(?:\b(?:xargs|timeout|nice|nohup|setsid|env|stdbuf)|[ \t
 _COMMAND = re.compile(r"(?<!\S)[A-Za-z_][A-Za-z0-9._+-]*(?!\S)")
 SHOWN = 80
 EDITORS = {"vi", "vim", "nvim", "nano", "emacs", "code", "ed", "pico"}
+TALKERS = set("bash dash fish ftp ghci irb mysql node psql python python3 R sh sqlite3 ssh su telnet tmux zsh".split())
+"""Without an argument these ask what to do, and nobody hears the answer."""
 COREUTILS = set(
     """basename cat chmod chown cksum cp cut date dd df dirname du env expand expr fold head id install join ln ls
     md5sum mkdir mkfifo mktemp mv nl nproc od paste pr printf readlink realpath rm rmdir seq sha1sum sha256sum sha512sum
@@ -70,17 +73,20 @@ def propose(
     steps = [maker.build(number) for number, maker in enumerate(makers, 1)]
     commands = _commands([text for maker in makers for text in (*maker.before, maker.line.text)], steps)
     conditions = _conditions(commands, facts)
+    network = [host for host in reach.hosts(line.text for line in kept) if not redactor.found_in(host)]
     used = [name for name in redactor.names if f"secrets.{name} " in str(steps)]
     parts: dict[str, Any] = {
         "conditions": conditions,
         "parameters": {name: _parameter(value) for value, name in values.items()},
         "secrets": used,
-        "permissions": {"commands": commands, "write": ["work/**"]},
+        "permissions": {"commands": commands, "write": ["work/**"], **({"network": network} if network else {})},
         "steps": steps,
         "undo": undo(kept, places, redactor),
         "scenarios": _scenarios(conditions, used),
     }
     questions += remarks(recording, kept, job, inherited, shown)
+    if network:
+        questions.append(_("Must every replay reach {hosts}?").format(hosts=", ".join(network)))
     if values:
         questions.append(_("Are the parameters {names} well named?").format(names=", ".join(values.values())))
     questions.append(_("Do the checks look at what matters, or only at what was easy to see?"))
@@ -120,6 +126,12 @@ def _is_kept(line: Line, questions: list[str], shown: Shown) -> bool:
     touched = [*line.made, *line.changed, *line.removed, *line.folders, *line.outside]
     if first in EDITORS:
         questions.append(_("'{line}' opened an editor; replace it by a file step.").format(line=shown(line)))
+        return False
+    if len(words) == 1 and first in TALKERS and not touched:
+        asked = _("What was typed into '{line}' was not recorded; give it a file or an option to read it from.")
+        questions.append(asked.format(line=shown(line)))
+        return False
+    if first.startswith("#") and "\n" not in line.text:
         return False
     if line.exit_code != 0:
         failed = _("'{line}' failed (status {status}) and was left out.")

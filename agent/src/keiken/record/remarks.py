@@ -9,6 +9,7 @@ from pathlib import Path
 
 from keiken.i18n import _
 from keiken.package import names
+from keiken.record.reach import changes_machine
 from keiken.record.session import Line, Recording
 from keiken.record.steps import is_plain, prelude
 
@@ -63,6 +64,13 @@ def _outside_work(line: Line, _job: Path, shown: Shown) -> Iterator[str]:
         )
 
 
+def _machine(line: Line, _job: Path, shown: Shown) -> Iterator[str]:
+    if changes_machine(line.text):
+        yield _(
+            "'{line}' changes the machine itself, or needs its administrator; a sandbox lets it do neither."
+        ).format(line=shown(line))
+
+
 def _unshown_names(line: Line, _job: Path, _shown: Shown) -> Iterator[str]:
     for path in [*line.made, *line.changed, *line.removed]:
         if not is_plain(path):
@@ -91,5 +99,6 @@ def _unset_variables(lines: Sequence[Line], index: int, given: Mapping[str, str]
 RULES: tuple[Callable[[Line, Path, Shown], Iterator[str]], ...] = (
     _outside_files,
     _outside_work,
+    _machine,
     _unshown_names,
 )
