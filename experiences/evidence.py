@@ -56,7 +56,7 @@ def done_verifications(version: Version) -> QuerySet[Verification]:
     ).order_by("-finished_at")
     return (
         Verification.objects.filter(version=version, state=Verification.State.DONE)
-        .select_related("environment", "attestation")
+        .select_related("environment", "attestation__log_entry")
         .annotate(
             previous_id=Subquery(before.values("pk")[:1]),
             previous_finished_at=Subquery(before.values("finished_at")[:1]),

@@ -145,8 +145,18 @@ def _shown(row: Attestation | Summary | IndependentStatement, by_index: dict[int
     }
 
 
+def signed_facts(attestation: Attestation) -> dict[str, Any]:
+    """For pages: until when an attestation counts as proof, and its entry in the log (None: not there yet)."""
+    ends = valid_until(attestation.envelope)
+    return {
+        "valid_until": ends,
+        "is_expired": ends is not None and ends <= timezone.now(),
+        "index": attestation.log_entry.index if hasattr(attestation, "log_entry") else None,
+    }
+
+
 def valid_until(envelope: dict[str, Any]) -> datetime | None:
     """What a statement of ours says itself; None for one that was signed without an end."""
-    predicate = json.loads(base64.b64decode(envelope["payload"]))["predicate"]
+    predicate = json.loads(base64.b64decode(envelope["payload"])).get("predicate") or {}
     ends = (predicate.get(EXTENSION) or predicate.get(SUMMARY_EXTENSION) or {}).get("validUntil")
     return datetime.fromisoformat(ends) if ends else None

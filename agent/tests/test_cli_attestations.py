@@ -143,6 +143,16 @@ def test_an_expired_statement_is_refused_with_a_code_of_its_own(market: Marketpl
     assert checked("--max-age", "6").exit_code == 0
 
 
+def test_an_expired_proof_replays_nothing_unless_one_says_so(market: Marketplace) -> None:
+    market.is_granted = True
+    market.attestations.clear()
+    market.attest(VERSION, at=datetime.now(UTC) - timedelta(days=20), valid_days=10)
+    assert keiken_json("pull", VERSION).document["proven_in"] == []
+    ran = keiken_json("replay", VERSION)
+    assert (ran.exit_code, ran.code) == (3, "attestation_expired")
+    assert "keiken pull" in ran.document["error"]["advice"]
+
+
 # --- keys
 
 

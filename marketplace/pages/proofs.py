@@ -20,6 +20,7 @@ from accounts.domain.refusals import NotFound, Refusal
 from experiences.access import may_see_evidence, version_for, visible_experiences
 from experiences.evidence import Proof, done_verifications, outlined, proofs
 from experiences.models import Version
+from experiences.public_log import signed_facts
 from marketplace import drawing
 from marketplace import proofs as shown
 from marketplace.pages.base import acting, page
@@ -44,6 +45,7 @@ def verification(request: HttpRequest, organization: str, name: str, version: st
         "version_url": reverse("version", args=[organization, name, found.version]),
         "row": row,
         "attestation": getattr(row, "attestation", None),
+        "signed": signed_facts(row.attestation) if hasattr(row, "attestation") else None,
         "is_full": is_full,
         "scenarios": (proof if is_full else outlined(proof)).scenarios,
         "evidence_command": f"keiken show {found.experience}@{found.version} --evidence {row.environment_name}",

@@ -11,6 +11,7 @@ import pytest
 from django.db import connection, transaction
 from django.db.utils import IntegrityError
 from django.test import Client
+from django.urls import reverse
 
 from accounts.models import Organization
 from experiences.models import Attestation, LogEntry, LogHead, LogNode, PublicKey, Summary, Verification, Version
@@ -226,3 +227,21 @@ def test_a_statement_says_until_when_it_counts_and_the_api_says_when_that_is_ove
     assert claim.valid_until == (old + timedelta(days=30)).isoformat()
     shown = statements(client, version)
     assert (shown["attestations"][0]["is_expired"], shown["summary"]["is_expired"]) == (True, True)
+
+
+@pytest.mark.parametrize(
+    ("days", "text"),
+    [(1, "It counts as proof until "), (31, "It has counted as proof until ")],
+    ids=["valid", "expired"],
+)
+def test_the_page_says_until_when_it_counts_and_where_it_is_logged(
+    client: Client, version: Version, days: int, text: str
+) -> None:
+    row = concluded(version)
+    finished = row.finished_at - timedelta(days=days)
+    Verification.objects.filter(pk=row.pk).update(finished_at=finished)
+    assert attest(verification_id=str(row.pk)) is not None
+    page = client.get(reverse("verification", args=["acme", "write-greeting", "1.0.0", row.pk])).content.decode()
+    assert f"{text}{(finished + timedelta(days=30)).date().isoformat()}" in page
+    assert "/api/v1/log/inclusion?index=0" in page
+    assert "Entry 0 of the public log" in page
