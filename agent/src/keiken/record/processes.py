@@ -21,15 +21,20 @@ def left_running(session: int, job: Path) -> list[str]:
 
 def end(session: int, job: Path) -> None:
     """Kill all of it and the shell too. The shell must not have been waited for: its number is still its own."""
+    # First the shell: what it starts between a look and its end would not be seen.
+    _kill(session)
     for _round in range(_ROUNDS):
         found = [pid for pid in _of_recording(session, job) if pid != session]
-        # First the shell, which could start more.
-        for pid in (session, *found):
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.kill(pid, signal.SIGKILL)
         if not found:
             return
+        for pid in found:
+            _kill(pid)
         time.sleep(0.01)
+
+
+def _kill(pid: int) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.kill(pid, signal.SIGKILL)
 
 
 def _of_recording(session: int, job: Path) -> Iterator[int]:
