@@ -15,6 +15,7 @@ from django.db import connection
 from experiences.services.announce import claimable, forget_gone, keep_announcing
 from experiences.services.append_to_log import append_missing
 from experiences.services.attest import attest as attest_verification
+from experiences.services.explore_frontier import explore_next
 from experiences.services.nudge import nudge as nudge_all
 from experiences.services.reverify_by_age import reverify_by_age as enqueue_aged
 from experiences.services.signing import signing_key
@@ -30,8 +31,12 @@ _is_stopping = threading.Event()
 def verify(self: Task[[], str | None]) -> str | None:
     name = self.request.hostname or f"task@{socket.gethostname()}"
     held = claimable(name=name, configured=settings.KEIKEN.environment_names)
-    row = verify_next(environment_names=held, worker=f"{name} {os.getpid()}") if held else None
-    return None if row is None else f"{row.pk} {row.verdict or row.state}"
+    worker = f"{name} {os.getpid()}"
+    row = verify_next(environment_names=held, worker=worker) if held else None
+    if row is not None:
+        return f"{row.pk} {row.verdict or row.state}"
+    frontier = explore_next(environment_names=held, worker=worker) if held else None
+    return None if frontier is None else f"frontier {frontier.pk} {frontier.state}"
 
 
 @shared_task(name="experiences.tasks.attest", acks_late=True)

@@ -7,6 +7,7 @@ from django.urls import URLPattern, URLResolver, include, path, re_path
 from marketplace.api.download import EntitlementView, PackageView
 from marketplace.api.experiences import ExperienceListView, ExperienceView, SearchView
 from marketplace.api.field import RatingView, ReportView
+from marketplace.api.frontier import AcceptProposalView, FrontierView
 from marketplace.api.license import LicenseView
 from marketplace.api.root import IndexView, OpenApiView, UnknownAddressView
 
@@ -21,6 +22,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path(f"{EXPERIENCE}/versions/<str:version>/package", PackageView.as_view(), name="api_package"),
     path(f"{EXPERIENCE}/versions/<str:version>/entitlement", EntitlementView.as_view(), name="api_entitlement"),
     path(f"{EXPERIENCE}/versions/<str:version>/license", LicenseView.as_view(), name="api_license"),
+    path(f"{EXPERIENCE}/versions/<str:version>/frontier", FrontierView.as_view(), name="api_frontier"),
+    path(f"{EXPERIENCE}/versions/<str:version>/frontier/accept", AcceptProposalView.as_view(), name="api_accept"),
     path(f"{EXPERIENCE}/reports", ReportView.as_view(), name="api_reports"),
     path(f"{EXPERIENCE}/rating", RatingView.as_view(), name="api_rating"),
     path("", include("accounts.api_urls")),

@@ -7,7 +7,7 @@ from django.urls import URLPattern, URLResolver, include, path, re_path
 from django.views.i18n import set_language
 
 from marketplace.api.root import UnknownAddressView
-from marketplace.pages import browse, experience, home, offers, organizations, proofs
+from marketplace.pages import browse, experience, frontier, home, offers, organizations, proofs
 
 EXPERIENCE = "experiences/<slug:organization>/<slug:name>"
 ORGANIZATION = "organizations/<slug:slug>"
@@ -25,6 +25,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path(f"{EXPERIENCE}/offers/<uuid:offer_id>", offers.offer, name="offer"),
     path(f"{EXPERIENCE}/<str:version>/verifications/<uuid:number>", proofs.verification, name="verification"),
     path(f"{EXPERIENCE}/<str:version>/verifications/<uuid:number>/attestation", proofs.attestation, name="attestation"),
+    path(f"{EXPERIENCE}/<str:version>/frontier", frontier.explore, name="explore_frontier"),
+    path(f"{EXPERIENCE}/<str:version>/frontier/accept", frontier.accept, name="accept_proposal"),
     path(f"{EXPERIENCE}/<str:version>", experience.version, name="version"),
     path("organizations/new", organizations.new_organization, name="new_organization"),
     path("acting-organization", organizations.switch_organization, name="switch_organization"),

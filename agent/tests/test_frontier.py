@@ -262,7 +262,7 @@ def test_a_proposal_agrees_with_all_that_was_seen(declared: Any, observations: l
     ("version", "direction", "following"),
     [
         ("1.4.2", "wider", "1.5.0"),
-        ("1.4.2", "narrower", "2.0.0"),
+        ("1.4.2", "narrower", "1.4.3"),
         ("0.1.0-rc.1", "wider", "0.2.0"),
     ],
 )

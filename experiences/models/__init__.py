@@ -3,6 +3,7 @@
 from experiences.models.catalog import Blob, Condition, Experience, Version
 from experiences.models.evidence import EvidenceRecord
 from experiences.models.farm import Environment, ScenarioResult, Verification, Worker
+from experiences.models.frontier import FrontierRun
 from experiences.models.log import LogEntry, LogHead, LogNode
 from experiences.models.provenance import Attestation, IndependentStatement, PublicKey, Summary
 from experiences.models.strength import CheckStrength
@@ -15,6 +16,7 @@ __all__ = [
     "Environment",
     "EvidenceRecord",
     "Experience",
+    "FrontierRun",
     "IndependentStatement",
     "LogEntry",
     "LogHead",

@@ -11,6 +11,7 @@ from experiences.models import PublicKey, Verification
 from experiences.services.announce import held_somewhere
 from experiences.services.append_to_log import is_missing
 from experiences.services.claim import release_stale
+from experiences.services.explore_frontier import waiting_frontiers
 from experiences.services.queueing import MESSAGES, room_in, send
 
 UNCLAIMED = timedelta(minutes=2)
@@ -22,8 +23,9 @@ def nudge() -> dict[str, int]:
     released = release_stale()
     ready = Verification.objects.filter(state=Verification.State.QUEUED, not_before__lte=Now())
     waiting = ready.filter(quarantined_at__isnull=True).count()
-    if waiting:
-        send("experiences.tasks.verify", "verify", [()] * min(waiting, room_in("verify")))
+    unexplored = waiting_frontiers().count()
+    if waiting or unexplored:
+        send("experiences.tasks.verify", "verify", [()] * min(waiting + unexplored, room_in("verify")))
         _note_unclaimed()
     return {"released": released, "waiting": waiting, "unsigned": _nudge_signing()}
 

@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 
 from experiences.blobs import open_blob
 from experiences.domain.verdicts import REPEATED, disagree
-from experiences.models import Verification
+from experiences.models import Verification, Version
 from experiences.services.grading import judged_by_strength, strength_of
 from keiken.errors import KeikenError, PackageError
 from keiken.package import Package, digest, unpack
@@ -49,7 +49,7 @@ def look(row: Verification, driver: Driver) -> Seen:
         # The job's user must be able to pass through; the folder holds nothing but a published package.
         Path(folder).chmod(0o755)
         try:
-            package = unpack(_fetch(row), Path(folder) / "package")
+            package = unpack(fetched(row.version), Path(folder) / "package")
         except PackageError as error:
             # It was good enough when it was published; the rules have become stricter since.
             return Seen(environment, capability, _invalid(row, error))
@@ -61,16 +61,16 @@ def look(row: Verification, driver: Driver) -> Seen:
         return Seen(environment, capability, judged_by_strength(package, verdicts, strength), strength)
 
 
-def _fetch(row: Verification) -> bytes:
+def fetched(version: Version) -> bytes:
     """The bytes that were published, or none. Raises OurTrouble."""
-    expected = row.version.blob_id
+    expected = version.blob_id
     try:
         with open_blob(expected) as file:
             data = file.read()
     except FileNotFoundError:
         data = b""
     if digest(data) != expected:
-        raise OurTrouble("blob_damaged", f"The stored bytes of {row.version} ({expected}) are damaged or gone.")
+        raise OurTrouble("blob_damaged", f"The stored bytes of {version} ({expected}) are damaged or gone.")
     return data
 
 

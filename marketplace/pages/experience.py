@@ -12,11 +12,11 @@ from django.urls import reverse
 from django.views.decorators.http import require_safe
 
 from accounts.actors import Actor
-from experiences.access import version_for
+from experiences.access import may_see_evidence, version_for
 from experiences.models import CheckStrength, Experience, Version
 from experiences.selectors import strengths_of
 from licensing.selectors import grant_of, offers_of
-from marketplace import proofs, selectors, wording
+from marketplace import frontier, proofs, selectors, wording
 from marketplace.pages.base import acting, page
 from marketplace.pages.browse import session_facts
 from marketplace.skill import render_skill
@@ -59,8 +59,12 @@ def version(request: HttpRequest, organization: str, name: str, version: str) ->
     verdicts = proofs.Verdicts([found])
     verifications = verdicts.newest(found)
     strengths = strengths_of(found)
+    may_publish = actor.acts_for(found.experience.organization_id) and "publish" in actor.scopes
     context = {
         **_head(found.experience, found),
+        "frontier": frontier.sheets(found, is_full=may_see_evidence(actor, found.experience)),
+        "proposals": frontier.proposal_rows(found) if may_publish else [],
+        "may_publish": may_publish,
         "verification": verdicts.status(found),
         "proof": selectors.proof_sheet(verifications, found.manifest),
         "verifications": [_judged(item, strengths.get(item.environment_id or 0)) for item in verifications],

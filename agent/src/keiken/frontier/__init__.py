@@ -1,7 +1,7 @@
 """Where the conditions of a package really end: the same scenarios in places on both sides of what it declares."""
 
-from keiken.frontier.explore import explore
-from keiken.frontier.judge import judged
+from keiken.frontier.explore import explore, others_by_release
+from keiken.frontier.judge import judged, seen
 from keiken.frontier.propose import DROPPED, Observation, changed_conditions, proposals
 from keiken.frontier.record import (
     METHOD,
@@ -35,8 +35,10 @@ __all__ = [
     "flip_name",
     "judged",
     "next_version",
+    "others_by_release",
     "proposal_sentence",
     "proposals",
     "rewritten",
+    "seen",
     "verdict_word",
 ]

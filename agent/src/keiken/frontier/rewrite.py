@@ -17,11 +17,11 @@ _CORE = re.compile(r"^(\d+)\.(\d+)\.(\d+)")
 
 
 def next_version(version: str, direction: str) -> str:
-    """Wider is a new feature; narrower breaks those who are then outside, so it is the next major version."""
+    """Wider is a new feature, the next minor version; narrower mends what was promised and did not hold."""
     match = _CORE.match(version)
     assert match is not None, "a manifest's version is a SemVer"
-    major, minor, _patch = (int(part) for part in match.groups())
-    return f"{major}.{minor + 1}.0" if direction == "wider" else f"{major + 1}.0.0"
+    major, minor, patch = (int(part) for part in match.groups())
+    return f"{major}.{minor + 1}.0" if direction == "wider" else f"{major}.{minor}.{patch + 1}"
 
 
 def rewritten(package: Package, *, conditions: Mapping[str, Any], version: str) -> bytes:
