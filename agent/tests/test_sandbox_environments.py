@@ -37,7 +37,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("KEIKEN_CACHE_DIR", str(tmp_path / "cache"))
     monkeypatch.setattr(debian, "build_root", small_tree)
     monkeypatch.setattr(debian, "check_buildable", lambda: None)
-    monkeypatch.setattr(environments, "_probe", lambda environment, tools: {"os.family": "linux"})
+    monkeypatch.setattr(environments, "probed", lambda environment, tools: {"os.family": "linux"})
     return tmp_path / "cache"
 
 
@@ -45,7 +45,7 @@ def test_every_recipe_is_complete() -> None:
     assert set(recipes()) >= {"debian-12", "debian-12-web", "debian-12-data"}
     for name, recipe in recipes().items():
         assert recipe.name == name
-        assert recipe.suite == "bookworm"
+        assert recipe.suite in ("bookworm", "trixie")
         assert recipe.description.endswith(".")
         assert set(recipe.probes)
 
@@ -69,7 +69,7 @@ def test_an_environment_is_built_once_and_found_again(cache: Path) -> None:
     assert environments.build("debian-12", lambda text: pytest.fail(text)) == built
     assert environments.get("debian-12") == built
     assert {row.name: row.built for row in environments.available()} == {
-        "debian-12": True, "debian-12-data": False, "debian-12-web": False, "local": True,
+        "debian-12": True, "debian-12-data": False, "debian-12-web": False, "debian-13": False, "local": True,
     }  # fmt: skip
 
 

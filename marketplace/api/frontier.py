@@ -45,11 +45,11 @@ class FrontierShape(serializers.Serializer[Any]):
     proposals = ProposalShape(many=True, help_text="For the publisher only; else empty.")
 
 
-class AcceptRequest(serializers.Serializer[Any]):
+class ProposalAcceptance(serializers.Serializer[Any]):
     key = serializers.CharField(max_length=100, help_text="The fact whose proposed condition is taken over.")
 
 
-class AcceptedShape(serializers.Serializer[Any]):
+class AcceptedProposal(serializers.Serializer[Any]):
     version = serializers.CharField()
     digest = serializers.CharField()
 
@@ -91,11 +91,11 @@ class AcceptProposalView(View):
     @extend_schema(
         operation_id="accept_proposal",
         tags=["experiences"],
-        request=AcceptRequest,
-        responses={201: AcceptedShape, **problems(400, 401, 403, 404, 409, 413, 415, 422)},
+        request=ProposalAcceptance,
+        responses={201: AcceptedProposal, **problems(400, 401, 403, 404, 409, 413, 415, 422)},
     )
     def post(self, request: Request, organization: str, name: str, version: str) -> Response:
         found = version_for(self.actor, organization, name, version)
-        wanted = checked(AcceptRequest, request.data)
+        wanted = checked(ProposalAcceptance, request.data)
         made = accept_proposal(actor=self.actor, version=found, key=wanted["key"])
         return Response({"version": made.version, "digest": made.blob_id}, status=201)

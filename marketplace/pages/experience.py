@@ -12,7 +12,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_safe
 
 from accounts.actors import Actor
-from experiences.access import may_see_evidence, version_for
+from experiences.access import version_for
 from experiences.models import CheckStrength, Experience, Version
 from experiences.selectors import strengths_of
 from licensing.selectors import grant_of, offers_of
@@ -62,8 +62,7 @@ def version(request: HttpRequest, organization: str, name: str, version: str) ->
     may_publish = actor.acts_for(found.experience.organization_id) and "publish" in actor.scopes
     context = {
         **_head(found.experience, found),
-        "frontier": frontier.sheets(found, is_full=may_see_evidence(actor, found.experience)),
-        "proposals": frontier.proposal_rows(found) if may_publish else [],
+        "frontier": frontier.sheets(found, is_full=False),
         "may_publish": may_publish,
         "verification": verdicts.status(found),
         "proof": selectors.proof_sheet(verifications, found.manifest),

@@ -94,6 +94,7 @@ def test_an_exploration_is_asked_for_claimed_and_shown(market: Market) -> None:
     again = Client().post(URL, headers=headers)
     assert (again.status_code, again.json()["code"]) == (429, "explored_recently")
     page = Client().get(PAGE).content.decode()
+    assert f'href="{PAGE}/frontier"' in page
     assert "os.family = linux" in page
     assert "supported" in page
     assert len(audit("frontier.conclude")) == 1
@@ -138,6 +139,8 @@ def test_a_stranger_learns_the_verdict_and_not_what_a_step_printed(market: Marke
     stranger, own = Client().get(URL), Client().get(URL, headers=market.key(market.acme, "read").headers)
     assert "secret-of-the-house" not in stranger.content.decode()
     assert "secret-of-the-house" not in Client().get(PAGE).content.decode()
+    assert "secret-of-the-house" not in Client().get(f"{PAGE}/frontier").content.decode()
+    assert "secret-of-the-house" in market.signed_in(market.acme).get(f"{PAGE}/frontier").content.decode()
     assert "secret-of-the-house" in own.content.decode()
     assert stranger.json()["proposals"] == []
     assert [one["axis"] for one in stranger.json()["explorations"][0]["dependences"]] == ["locale"]
@@ -150,7 +153,7 @@ def test_a_stranger_learns_the_verdict_and_not_what_a_step_printed(market: Marke
 def test_the_publisher_accepts_a_narrower_condition_as_a_new_version(market: Market) -> None:
     found(market.public, *DEPENDS)
     client = market.signed_in(market.acme)
-    assert "Let the condition be: locale.language = c." in client.get(PAGE).content.decode()
+    assert "Let the condition be: locale.language = c." in client.get(f"{PAGE}/frontier").content.decode()
     answer = client.post(f"{PAGE}/frontier/accept", {"key": "locale.language"})
     assert (answer.status_code, answer.headers["Location"]) == (302, "/experiences/acme/write-greeting/1.0.1")
     made = Version.objects.get(experience=market.public.experience, version="1.0.1")
@@ -208,5 +211,5 @@ def test_nothing_seen_proposes_nothing(market: Market) -> None:
     assert Frontier().proposals == []
     answer = Client().get(URL, headers=market.key(market.acme, "read").headers).json()
     assert (answer["explorations"], answer["proposals"]) == ([], [])
-    assert "Have the conditions tried" in market.signed_in(market.acme).get(PAGE).content.decode()
+    assert "Have the conditions tried" in market.signed_in(market.acme).get(f"{PAGE}/frontier").content.decode()
     assert "Where the conditions end" not in Client().get(PAGE).content.decode()
