@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from keiken.errors import TrustError
@@ -87,6 +87,7 @@ def test_an_origin_that_names_nothing_is_never_signed(origin: str) -> None:
         sign_checkpoint(Checkpoint(origin, 0, bytes(32)), KEY)
 
 
+@settings(deadline=None)
 @given(position=st.integers(0, 10_000), bit=st.integers(0, 6))
 def test_no_flipped_bit_says_anything_else(position: int, bit: int) -> None:
     note = bytearray(sign_checkpoint(CHECKPOINT, KEY).encode())
@@ -95,6 +96,7 @@ def test_no_flipped_bit_says_anything_else(position: int, bit: int) -> None:
     assert refusal(text) in {"checkpoint_malformed", "checkpoint_signature_invalid"}
 
 
+@settings(deadline=None)
 @given(st.text(max_size=300))
 def test_no_text_is_taken_for_a_checkpoint_or_breaks_anything(text: str) -> None:
     assert refusal(text) in {"checkpoint_malformed", "checkpoint_signature_invalid"}

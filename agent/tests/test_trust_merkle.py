@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from keiken.trust.merkle import (
@@ -132,6 +132,7 @@ def test_the_known_consistency_proofs(first: int, second: int, hashes: list[str]
     assert [item.hex() for item in consistency_proof(first, second, Tree(LEAVES).lookup)] == hashes
 
 
+@settings(deadline=None)
 @given(size=st.integers(1, 70), data=st.data())
 def test_every_entry_is_provable_and_only_where_it_is(size: int, data: st.DataObject) -> None:
     leaves = [str(number).encode() for number in range(size)]
@@ -151,6 +152,7 @@ def test_every_entry_is_provable_and_only_where_it_is(size: int, data: st.DataOb
         assert not verify_inclusion(**{**whole, "proof": changed})
 
 
+@settings(deadline=None)
 @given(sizes=st.tuples(st.integers(0, 70), st.integers(0, 70)), data=st.data())
 def test_every_beginning_is_provable_and_nothing_else(sizes: tuple[int, int], data: st.DataObject) -> None:
     first, second = sorted(sizes)
