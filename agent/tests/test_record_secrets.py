@@ -62,7 +62,7 @@ secret_texts = st.one_of(
 
 
 @pytest.mark.slow
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(secret=secret_texts, where=st.sampled_from(sorted(PLANTED)))
 @example(secret="pa$$w'rd\"`\\!", where="in double quotes")
 @example(secret="pa$$w'rd\"`\\!", where="in a here-document")
@@ -84,7 +84,7 @@ def test_a_planted_secret_is_in_no_file_of_the_draft(secret: str, where: str) ->
         assert secret not in "\n".join([*draft.questions, *draft.warnings])
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(kind=st.sampled_from(sorted(SECRETS)), data=st.data())
 def test_what_would_refuse_a_publication_is_found_by_its_shape_and_taken_out(kind: str, data: st.DataObject) -> None:
     secret = data.draw(st.from_regex(re.compile(SECRETS[kind], re.ASCII), fullmatch=True))
@@ -228,7 +228,7 @@ def _run(script: str) -> tuple[int, bytes, bytes]:
 
 
 @pytest.mark.slow
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(pieces=st.lists(PIECES, max_size=12))
 @example(pieces=["'", VALUE, "'"])
 @example(pieces=["$'", VALUE, "\\", "'", VALUE, "'"])
