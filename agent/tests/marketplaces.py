@@ -127,6 +127,7 @@ class Marketplace:
         self.attestations: dict[tuple[str, str, str], list[dict[str, Any]]] = {}
         self.is_granted = False
         self.proofs: list[Any] = []
+        self.frontier: dict[str, Any] = {"explorations": [], "proposals": []}
         self.is_offered = True
         self.licenses = 0
         self.license_changes: dict[str, Any] = {}
@@ -359,6 +360,17 @@ class Marketplace:
         place = self._named(organization, name, version)
         return Answer(body={"digest": digest(self.versions[place]), "is_full": self.is_granted, "proofs": self.proofs})
 
+    def conditions_tried(self, request: Request, organization: str, name: str, version: str) -> Answer:
+        place = self._named(organization, name, version)
+        body = {"digest": digest(self.versions[place]), "is_full": True, **self.frontier}
+        return Answer(202 if request.method == "POST" else 200, body)
+
+    def accept_proposal(self, request: Request, organization: str, name: str, version: str) -> Answer:
+        place, wanted = self._named(organization, name, version), request.json["key"]
+        if wanted not in [proposal["key"] for proposal in self.frontier["proposals"]]:
+            raise Problem(409, "proposal_gone")
+        return Answer(201, {"version": "1.0.1", "digest": digest(self.versions[place])})
+
     def package(self, request: Request, organization: str, name: str, version: str) -> Answer:
         archive = self.versions[self._named(organization, name, version)]
         if not self.is_granted:
@@ -474,6 +486,9 @@ ROUTES: list[tuple[str, str, View]] = [
     ("GET", "experiences/*/*/versions/*", Marketplace.version),
     ("GET", "experiences/*/*/versions/*/attestations", Marketplace.statements),
     ("GET", "experiences/*/*/versions/*/evidence", Marketplace.evidence),
+    ("GET", "experiences/*/*/versions/*/frontier", Marketplace.conditions_tried),
+    ("POST", "experiences/*/*/versions/*/frontier", Marketplace.conditions_tried),
+    ("POST", "experiences/*/*/versions/*/frontier/accept", Marketplace.accept_proposal),
     ("POST", "experiences/*/*/versions/*/independent-statements", Marketplace.take_statement),
     ("GET", "log/checkpoint", Marketplace.checkpoint),
     ("GET", "log/consistency", Marketplace.consistency),

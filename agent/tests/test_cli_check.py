@@ -245,3 +245,15 @@ def test_checks_that_notice_too_little_are_not_proven(folders: Path) -> None:
     assert keiken_json("check", made, "--environment", "local").document["proven"] is True
     ran = keiken_json("check", made, "--environment", "local", "--strength")
     assert (ran.exit_code, ran.document["proven"], ran.document["strength"][0]["grade"]) == (5, False, "weak")
+
+
+@pytest.mark.slow
+def test_the_conditions_are_tried_around_where_it_was_proven(folders: Path) -> None:
+    package = write_package(folders / "p")
+    ran = keiken_json("check", package, "--environment", "local", "--frontier")
+    assert ran.exit_code == 0, ran.document
+    [found] = ran.document["frontier"]
+    assert found["environment"] == "local"
+    assert {condition["verdict"] for condition in found["conditions"]} <= {"supported"}
+    assert {run["bare"] for run in found["runs"]} <= {"passed"}
+    assert keiken_json("check", package, "--static").document.get("frontier") is None

@@ -9,6 +9,7 @@ from typing import Any
 import click
 from rich.text import Text
 
+from keiken.cli.check_frontier import explored, frontier_document, frontier_lines
 from keiken.cli.check_strength import TOO_WEAK_EXIT_CODE, graded_checks, strength_document, strength_lines
 from keiken.cli.command import Command, pass_terminal
 from keiken.cli.machine import environment_named
@@ -34,6 +35,9 @@ NEUTRAL = "precondition_unmet"
 )
 @click.option("--scenario", "wanted", multiple=True, metavar="NAME", help=_("Prove only this one (repeatable)."))
 @click.option("--strength", "wants_strength", is_flag=True, help=_("Also try wrong effects: do the checks notice?"))
+@click.option(
+    "--frontier", "wants_frontier", is_flag=True, help=_("Also try the conditions: where do they really end?")
+)
 @click.option("--driver", "driver_name", metavar="NAME", help=_("The sandbox driver, instead of the first that works."))
 @pass_terminal
 def command(
@@ -43,6 +47,7 @@ def command(
     names: tuple[str, ...],
     wanted: tuple[str, ...],
     wants_strength: bool,
+    wants_frontier: bool,
     driver_name: str | None,
 ) -> int:
     with opened(path) as package:
@@ -63,6 +68,7 @@ def command(
             driver = working_driver(driver_name)
         proofs = _proofs(terminal, package, _scenarios(package, wanted), names, driver)
         graded = graded_checks(terminal, package, proofs, driver) if wants_strength else []
+        frontiers = explored(terminal, package, proofs, driver) if wants_frontier else []
     code = exit_code([verdict for _environment, verdict in proofs])
     if code == 0 and any(strength.grade() == "weak" for _environment, strength in graded):
         code = TOO_WEAK_EXIT_CODE
@@ -71,11 +77,13 @@ def command(
             **document,
             "scenarios": [_document(*proof) for proof in proofs],
             "strength": [strength_document(*one) for one in graded],
+            "frontier": [frontier_document(*one) for one in frontiers],
             "proven": code == 0,
         },
         *finding_lines(findings),
         *_shown(proofs),
         *(line for one in graded for line in strength_lines(*one)),
+        *(line for place, one in frontiers for line in frontier_lines(place.name, one)),
         _("Proven here.") if code == 0 else _("Not proven: see the reasons above."),
     )
     return code

@@ -22,6 +22,7 @@ MODULES = {
     "buy": "buy",
     "licenses": "licenses",
     "pull": "pull",
+    "frontier": "frontier",
     "attestations": "attestations",
     "vouch": "vouch",
     "replay": "replay",

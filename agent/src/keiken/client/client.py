@@ -97,6 +97,20 @@ class Client:
         path = f"{reference.version_path}/evidence"
         return self._get(shapes.EvidenceAnswer, path, params={"environment": environment} if environment else {})
 
+    def frontier(self, reference: Reference) -> shapes.FrontierAnswer:
+        """Where the conditions end, as explorations have shown; proposals for the publisher only."""
+        return self._get(shapes.FrontierAnswer, f"{reference.version_path}/frontier")
+
+    def request_frontier(self, reference: Reference) -> shapes.FrontierAnswer:
+        """Ask for an exploration around every environment of the version."""
+        path = f"{reference.version_path}/frontier"
+        return self._typed(shapes.FrontierAnswer, self._connection.json("POST", path)[1])
+
+    def accept_proposal(self, reference: Reference, key: str) -> shapes.AcceptedProposal:
+        """Publish the proposed condition on this fact as the next version."""
+        path = f"{reference.version_path}/frontier/accept"
+        return self._typed(shapes.AcceptedProposal, self._connection.json("POST", path, json={"key": key})[1])
+
     def attestations(self, reference: Reference) -> shapes.Attestations:
         """Unverified: give each ``envelope`` to ``keiken.trust.verify``."""
         return self._get(shapes.Attestations, f"{reference.version_path}/attestations")

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from keiken.frontier import ConditionVerdict, Dependence, Frontier, NotRun, Proposal, Run
 from keiken.replay.comparing import Difference
 from keiken.replay.evidence import Evidence
 
@@ -191,6 +192,33 @@ class EvidenceAnswer(Shape):
     digest: str
     is_full: bool
     proofs: list[Proof] = Field(default_factory=list)
+
+
+class Exploration(Shape):
+    """One around one environment; what it found is there when it is done."""
+
+    environment: str
+    state: str
+    runs: list[Run] = Field(default_factory=list)
+    not_run: list[NotRun] = Field(default_factory=list)
+    conditions: list[ConditionVerdict] = Field(default_factory=list)
+    dependences: list[Dependence] = Field(default_factory=list)
+
+    @property
+    def frontier(self) -> Frontier:
+        return Frontier(runs=self.runs, not_run=self.not_run, conditions=self.conditions, dependences=self.dependences)
+
+
+class FrontierAnswer(Shape):
+    digest: str
+    is_full: bool
+    explorations: list[Exploration] = Field(default_factory=list)
+    proposals: list[Proposal] = Field(default_factory=list)
+
+
+class AcceptedProposal(Shape):
+    version: str
+    digest: str
 
 
 class AttestationItem(Shape):

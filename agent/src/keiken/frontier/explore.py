@@ -165,7 +165,6 @@ class _Explorer:
     def _outcome(self, place: Environment) -> tuple[Any, str]:
         """``passed`` or ``failed`` without the package's conditions, and why. Raises Unflippable."""
         bare = replace(self.package, manifest=self.package.manifest.model_copy(update={"conditions": {}}))
-        reason = ""
         for scenario in scenarios_of(self.package, self.places.base.name):
             sandboxes = Sandboxes(bare, self.driver, place, Limits())
             report = replayed(job_of(scenario, sandboxes), sandboxes)
@@ -174,7 +173,7 @@ class _Explorer:
                 raise Unflippable(reason)
             if verdict != "passed":
                 return "failed", f"{scenario.name}: {reason}"
-        return "passed", reason
+        return "passed", ""
 
 
 def others_by_release(environment: Environment, candidates: Mapping[str, Environment]) -> list[Environment]:
