@@ -90,7 +90,7 @@ NEIGHBOR = """
 use Socket; socket(my $a, AF_UNIX, SOCK_STREAM, 0); bind($a, pack('S a*', AF_UNIX, "\\0$ARGV[0]")); listen($a, 5);
 socket(my $t, AF_INET, SOCK_STREAM, 0); setsockopt($t, SOL_SOCKET, SO_REUSEADDR, 1);
 bind($t, pack_sockaddr_in(0, inet_aton('127.0.0.1'))); listen($t, 5); my ($port) = unpack_sockaddr_in(getsockname($t));
-open(my $f, '>', '/tmp/neighbor'); open(my $p, '>', 'work/new'); print $p $port; close $p; rename 'work/new', 'work/port';
+open(my $f, '>', "/tmp/$ARGV[0]"); open(my $p, '>', 'work/new'); print $p $port; close $p; rename 'work/new', 'work/port';
 while (1) { my $in = ''; vec($in, fileno($_), 1) = 1 for $a, $t; select($in, undef, undef, undef);
     open(my $g, '>', 'work/got'); print $g 'a connection'; close $g; sleep 60 }
 """
@@ -127,4 +127,4 @@ def neighbor(place: Place) -> Iterator[Outside]:
 
         assert until(lambda: read("work/port") != "")
         yield Looked(lambda: read("work/got"), PORT=read("work/port"), NAME=place.marker + "n")
-        Path("/tmp/neighbor").unlink(missing_ok=True)
+        Path(f"/tmp/{place.marker}n").unlink(missing_ok=True)

@@ -113,7 +113,7 @@ ATTACKS = [
     Attack(
         name="neighbor_by_file",
         outside=canaries_own.neighbor,
-        script="judge(-e '/tmp/neighbor', 'sees what a neighbor left in /tmp');",
+        script="judge(-e \"/tmp/$ENV{NAME}\", 'sees what a neighbor left in /tmp');",
     ),
     Attack(
         name="terminal_keystrokes",
