@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 PYTEST_ARGS ?=
 
-.PHONY: help setup demo serve stop test check bench strength bench-download stripe-fixtures corpus format messages requirements environments clean
+.PHONY: help setup demo serve stop test check bench strength bench-download stripe-fixtures corpus format messages requirements environments environments-all clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -66,6 +66,9 @@ messages: setup ## Collect the texts to translate and compile the translations
 environments: setup ## Build the sandbox environments (made once, kept in the cache)
 	$(BIN)/keiken environments build
 
+environments-all: setup ## Build the large environments too (browser, Python, Japanese) and prove that they work
+	$(BIN)/keiken environments build --all
+	$(BIN)/pytest -q agent/tests/environments_all.py
 
 requirements: setup ## Compile the lock files anew (with hashes, without registry addresses)
 	$(BIN)/python scripts/lock.py

@@ -1,4 +1,4 @@
-"""``manage.py environments list|build``: the root file systems that this machine proves experiences in."""
+"""``manage.py environments list|build|probe``: the root file systems that this machine proves experiences in."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from keiken.sandbox import environments
 
 
 class Command(BaseCommand):
-    help = "List the environments this machine knows, or build those of KEIKEN_ENVIRONMENTS."
+    help = "List the environments this machine knows, build those of KEIKEN_ENVIRONMENTS, or ask them what they are."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         actions = parser.add_subparsers(dest="action", required=True)
@@ -21,14 +21,26 @@ class Command(BaseCommand):
         build = actions.add_parser("build", help="Build environments that are not built yet.")
         build.add_argument("names", nargs="*", help="All of KEIKEN_ENVIRONMENTS when none is named.")
 
+        probe = actions.add_parser("probe", help="Facts, asked anew from inside built environments.")
+        probe.add_argument("names", nargs="*", help="All of KEIKEN_ENVIRONMENTS when none is named.")
+
     def handle(self, *args: Any, **options: Any) -> None:
-        if options["action"] == "list":
-            for row in environments.available():
-                self.stdout.write(f"{row.name}  {row.digest[:19] if row.built else 'not built'}  {row.description}")
-            return
-        for name in options["names"] or settings.KEIKEN.environment_names:
-            try:
-                built = environments.build(name, self.stdout.write)
-            except KeikenError as error:
-                raise CommandError(f"{error.message} {error.advice}".strip()) from error
-            self.stdout.write(f"{built.name}  {built.digest[:19]}")
+        try:
+            if options["action"] == "list":
+                for row in environments.available():
+                    self.stdout.write(f"{row.name}  {row.digest[:19] if row.built else 'not built'}  {row.description}")
+                return
+            for name in options["names"] or settings.KEIKEN.environment_names:
+                self._probe(name) if options["action"] == "probe" else self._build(name)
+        except KeikenError as error:
+            raise CommandError(f"{error.message} {error.advice}".strip()) from error
+
+    def _build(self, name: str) -> None:
+        built = environments.build(name, self.stdout.write)
+        self.stdout.write(f"{built.name}  {built.digest[:19]}")
+
+    def _probe(self, name: str) -> None:
+        probed = environments.probe(name)
+        self.stdout.write(f"{probed.name}  {probed.digest[:19]}")
+        for fact, value in sorted(probed.facts.items()):
+            self.stdout.write(f"  {fact}: {value}")

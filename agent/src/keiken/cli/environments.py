@@ -31,20 +31,37 @@ def list_command(terminal: Terminal) -> None:
 
 
 def _named(names: tuple[str, ...], *, built_only: bool) -> list[str]:
-    every = [row.name for row in environments.available() if row.built or not built_only]
-    return list(names) or [name for name in every if name != environments.LOCAL]
+    rows = [row for row in environments.available() if row.name != environments.LOCAL]
+    every = [row.name for row in rows if (row.built if built_only else not row.on_request)]
+    return list(names) or every
 
 
-@command.command("build", help=_("Build the named environments, or all of them; what is built is kept."))
+@command.command("build", help=_("Build the named environments, or all but the large ones; what is built is kept."))
 @click.argument("names", metavar="[NAME]...", nargs=-1)
+@click.option("--all", "every", is_flag=True, help=_("The large ones as well."))
 @pass_terminal
-def build_command(terminal: Terminal, names: tuple[str, ...]) -> None:
+def build_command(terminal: Terminal, names: tuple[str, ...], every: bool) -> None:
     built: list[dict[str, Any]] = []
+    if every:
+        names = tuple(row.name for row in environments.available() if row.name != environments.LOCAL)
     for name in _named(names, built_only=False):
         with terminal.working(_("building {name}").format(name=name)) as working:
             environment = environments.build(name, working.update)
         built.append({"name": name, "digest": environment.digest})
     terminal.answer({"environments": built}, table([_("environment"), _("digest")], [tuple(i.values()) for i in built]))
+
+
+@command.command("probe", help=_("Ask built environments from inside what they are: their facts."))
+@click.argument("names", metavar="[NAME]...", nargs=-1)
+@pass_terminal
+def probe_command(terminal: Terminal, names: tuple[str, ...]) -> None:
+    probed = []
+    for name in _named(names, built_only=True):
+        with terminal.working(_("asking {name}").format(name=name)):
+            probed.append(environments.probe(name))
+    document = {"environments": [{"name": one.name, "digest": one.digest, "facts": dict(one.facts)} for one in probed]}
+    shown = [(one.name, fact, str(value)) for one in probed for fact, value in sorted(one.facts.items())]
+    terminal.answer(document, table([_("environment"), _("fact"), _("value")], shown))
 
 
 @command.command("verify", help=_("Read every file of the built environments and compare with their digests."))

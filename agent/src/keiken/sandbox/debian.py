@@ -106,6 +106,8 @@ def build_root(recipe: Recipe, target: Path, progress: Progress) -> None:
     _run_mmdebstrap(_command(recipe, target, source_list), progress)
     progress(_("{name}: cleaning").format(name=recipe.name))
     clean(target)
+    for path, text in recipe.files:
+        _write_own(recipe.name, target, path, text)
 
 
 def _command(recipe: Recipe, target: Path, source_list: Path) -> list[str]:
@@ -122,6 +124,27 @@ def _command(recipe: Recipe, target: Path, source_list: Path) -> list[str]:
         name, _dot, charset = locale.partition(".")
         words += [f'--customize-hook=chroot "$1" localedef -i {name} -f {charset} {locale}']
     return [*words, recipe.suite, str(target), str(source_list)]
+
+
+def _write_own(name: str, root: Path, path: str, text: str) -> None:
+    """One of the recipe's own files, never through a link: an absolute one would lead out of the root."""
+    place = root
+    for part in path.strip("/").split("/")[:-1]:
+        place /= part
+        if place.is_symlink() or (place.exists() and not place.is_dir()):
+            raise SandboxUnavailable(
+                "recipe_file_misplaced",
+                _("The recipe '{name}' puts a file at '{path}', but '{place}' is no folder there.").format(
+                    name=name, path=path, place=f"/{place.relative_to(root)}"
+                ),
+                _("Give the path of a real folder in the recipe's 'files'."),
+            )
+        place.mkdir(mode=0o755, exist_ok=True)
+    file = place / path.rpartition("/")[2]
+    file.unlink(missing_ok=True)
+    file.write_text(text, encoding="utf-8")
+    os.utime(file, (int(_EPOCH), int(_EPOCH)))
+    file.chmod(0o644)
 
 
 def _machine_options() -> list[str]:

@@ -10,6 +10,7 @@ only a folder that the next one sweeps.
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import gzip
 import hashlib
@@ -20,12 +21,12 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from keiken.errors import SandboxUnavailable, UsageError
 from keiken.i18n import _
 from keiken.paths import cache_dir
-from keiken.sandbox import debian, local, tree
+from keiken.sandbox import debian, local, sharing, tree
 from keiken.sandbox.protocol import Environment, Limits
 from keiken.sandbox.recipe import Recipe, recipes
 from keiken.sandbox.session import NamespaceSandbox
@@ -34,6 +35,8 @@ Progress = Callable[[str], None]
 LOCAL = local.NAME
 _CHECKED_SECONDS = 600
 _BUILDING = ".building-"
+_NEEDED_MIB = 2048
+"""Twice the largest environment that is shipped: mmdebstrap unpacks beside what it has fetched."""
 _checked: dict[Path, float] = {}
 
 
@@ -45,6 +48,7 @@ class Listed:
     description: str
     built: bool
     digest: str = ""
+    on_request: bool = False
 
 
 def available() -> list[Listed]:
@@ -53,7 +57,10 @@ def available() -> list[Listed]:
     for recipe in recipes().values():
         folder = _newest(recipe)
         digest = f"sha256:{folder.name}" if folder else ""
-        rows.append(Listed(name=recipe.name, description=recipe.description, built=folder is not None, digest=digest))
+        rows.append(
+            Listed(name=recipe.name, description=recipe.description, built=folder is not None, digest=digest,
+                   on_request=recipe.on_request)
+        )  # fmt: skip
     rows.append(Listed(name=LOCAL, description=_("This machine's own /usr, read-only."), built=True))
     return sorted(rows, key=lambda row: row.name)
 
@@ -95,6 +102,25 @@ def build(name: str, progress: Progress | None = None) -> Environment:
     return _opened(recipe, folder)
 
 
+def probe(name: str) -> Environment:
+    """The built environment with facts asked anew from inside it. Raises SandboxUnavailable when it is not built."""
+    if name == LOCAL:
+        return _local()
+    recipe, folder = _recipe(name), _newest(_recipe(name))
+    if folder is None:
+        _not_built(name)
+    (folder / "facts.json").unlink(missing_ok=True)
+    return _opened(recipe, folder)
+
+
+def _not_built(name: str) -> NoReturn:
+    raise SandboxUnavailable(
+        "environment_not_built",
+        _("The environment '{name}' is not built.").format(name=name),
+        _("Run 'keiken environments build {name}'.").format(name=name),
+    )
+
+
 def verify(name: str) -> None:
     """Read every file of the environment and compare with its digest. Raises SandboxUnavailable when one differs."""
     if name == LOCAL:
@@ -102,11 +128,7 @@ def verify(name: str) -> None:
     recipe = _recipe(name)
     folder = _newest(recipe)
     if folder is None:
-        raise SandboxUnavailable(
-            "environment_not_built",
-            _("The environment '{name}' is not built.").format(name=name),
-            _("Run 'keiken environments build {name}'.").format(name=name),
-        )
+        _not_built(name)
     if _digest(_about(folder)["recipe"], tree.listing(folder / "root")) != f"sha256:{folder.name}":
         _damaged(name, folder)
 
@@ -176,12 +198,46 @@ def _unmount_below(path: Path) -> None:
 
 def _build(recipe: Recipe, base: Path, progress: Progress) -> Path:
     made = base / f"{_BUILDING}{os.getpid()}"
-    made.mkdir(mode=0o755)
+    try:
+        made.mkdir(mode=0o755)
+        return _made(recipe, base, made, progress)
+    except OSError as trouble:
+        if trouble.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise _no_room(base) from trouble
+    finally:
+        if made.exists():  # not renamed into place, so it failed
+            _unmount_below(made)
+            shutil.rmtree(made, ignore_errors=True)
+
+
+def _no_room(base: Path) -> SandboxUnavailable:
+    return SandboxUnavailable(
+        "disk_full",
+        _(
+            "There is not enough room in {folder} to build an environment ({free} MiB free, {needed} MiB needed)."
+        ).format(folder=base, free=_free_mib(base), needed=_NEEDED_MIB),
+        _("Free some space, or name another folder in KEIKEN_CACHE_DIR, and build again. Nothing half was kept."),
+    )
+
+
+def _free_mib(folder: Path) -> int:
+    return shutil.disk_usage(folder).free >> 20
+
+
+def _made(recipe: Recipe, base: Path, made: Path, progress: Progress) -> Path:
+    """Build in ``made`` and rename it into place."""
+    if _free_mib(base) < _NEEDED_MIB:
+        raise _no_room(base)
     debian.build_root(recipe, made / "root", progress)
     (made / "sources.list").unlink()
     progress(_("{name}: making the digest").format(name=recipe.name))
     lines = list(tree.listing(made / "root"))
     digest = _digest(recipe.digest(), iter(lines))
+    files, size = sharing.share(made / "root", lines, _others(recipe))
+    if files:
+        progress(_("{name}: shares {count} files ({size} MiB) with other environments").format(
+            name=recipe.name, count=files, size=size >> 20))  # fmt: skip
     (made / "listing.gz").write_bytes(gzip.compress(b"".join(lines), mtime=0))
     about = {"name": recipe.name, "recipe": recipe.digest(), "digest": digest, "built_at": int(time.time()),
              "marks": tree.quick_marks(made / "root")}  # fmt: skip
@@ -197,6 +253,13 @@ def _build(recipe: Recipe, base: Path, progress: Progress) -> Path:
         made.rename(final)
     progress(_("{name}: ready, {digest}").format(name=recipe.name, digest=digest))
     return final
+
+
+def _others(recipe: Recipe) -> list[Path]:
+    """The folders of what is built already: its base first, then whatever may have something in common."""
+    names = sorted(recipes(), key=lambda name: (name != recipe.base, name))
+    folders = [_newest(recipes()[name]) for name in names]
+    return [folder for folder in folders if folder is not None]
 
 
 def _digest(recipe_digest: str, lines: Iterator[bytes]) -> str:
@@ -231,7 +294,7 @@ def _local() -> Environment:
     """The machine's own ``/usr``; its digest is made over its probed facts, for its files are the machine's affair."""
     root = local.skeleton(cache_dir() / "environments")
     blank = Environment(name=LOCAL, digest="", root=root)
-    probes = sorted({tool for recipe in recipes().values() for tool in recipe.probes})
+    probes = sorted({tool for recipe in recipes().values() for tool in recipe.probes if not recipe.on_request})
     facts = probed(blank, probes)
     digest = "sha256:" + hashlib.sha256(json.dumps(facts, sort_keys=True, default=str).encode()).hexdigest()
     return Environment(name=LOCAL, digest=digest, root=root, facts=facts)

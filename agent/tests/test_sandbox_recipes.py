@@ -1,0 +1,169 @@
+"""Recipes: an operator's own beside ours, and what is refused with its place."""
+
+from __future__ import annotations
+
+import errno
+import gzip
+from pathlib import Path
+
+import pytest
+from test_sandbox_environments import cache, small_tree
+
+from keiken.errors import SandboxUnavailable, UsageError
+from keiken.sandbox import debian, environments, sharing, tree
+from keiken.sandbox.recipe import VARIABLE, Recipe, recipes
+
+__all__ = ["cache"]
+
+OWN = """name: our-server
+description: Our own.
+base: debian-12
+packages:
+  - tree
+locales: []
+files:
+  /etc/motd: "hello\\n"
+probes: [tree]
+"""
+
+
+def _with(folder: Path, monkeypatch: pytest.MonkeyPatch, text: str) -> Path:
+    file = folder / "own.yaml"
+    file.write_text(text, encoding="utf-8")
+    monkeypatch.setenv(VARIABLE, str(folder))
+    return file
+
+
+def test_an_operators_recipe_stands_beside_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = recipes()
+    _with(tmp_path, monkeypatch, OWN)
+    own = recipes()["our-server"]
+    assert own.packages == tuple(sorted({*before["debian-12"].packages, "tree"}))
+    assert own.locales == ("ja_JP.UTF-8",)
+    assert own.files == (("/etc/motd", "hello\n"),)
+    assert {name: recipe for name, recipe in recipes().items() if name != "our-server"} == before
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "field"),
+    [
+        (OWN.replace("tree\nlocales", "--simulate\nlocales"), 4, "packages.0"),
+        (OWN.replace("[tree]", "[../../bin/sh]"), 9, "probes.0"),
+        (OWN.replace("locales: []", "locales: ['x; reboot']"), 6, "locales.0"),
+        (OWN.replace("/etc/motd", "/etc/../../root/x"), 7, "files./etc/../../root/x"),
+        (OWN.replace("our-server", "Our Server"), 1, "name"),
+        (OWN.replace("our-server", "debian-12"), 1, "name"),
+        (OWN.replace("our-server", "local"), 1, "name"),
+        (OWN.replace("base: debian-12", "base: debian-99"), 3, "base"),
+        (OWN.replace("base: debian-12", "base: our-server"), 3, "base"),
+        (OWN + "hook: rm -rf /\n", 10, "hook"),
+        (OWN.replace("description: Our own.\n", ""), 1, "description"),
+        (OWN + "a: [1\n", 11, ""),
+        ("- a list\n", 1, ""),
+        (OWN + "#" * 70_000, 1, ""),
+    ],
+)
+def test_a_bad_recipe_is_refused_with_file_line_and_field(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, line: int, field: str
+) -> None:
+    file = _with(tmp_path, monkeypatch, text)
+    with pytest.raises(UsageError) as refused:
+        recipes()
+    assert refused.value.code == "bad_recipe"
+    assert refused.value.details == {"file": str(file), "line": line, "field": field}
+    assert f"{file}:{line}" in refused.value.message
+    assert refused.value.advice
+
+
+def test_a_folder_that_is_none_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(VARIABLE, str(tmp_path / "absent"))
+    with pytest.raises(UsageError) as refused:
+        recipes()
+    assert refused.value.code == "recipes_folder_missing"
+
+
+def test_only_what_decides_the_files_changes_the_digest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    digests = []
+    for number, text in enumerate((OWN, OWN.replace("Our own", "Ours"), OWN.replace("hello", "bye"))):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        _with(folder, monkeypatch, text)
+        digests.append(recipes()["our-server"].digest())
+    assert digests[0] == digests[1] != digests[2]
+
+
+def test_what_two_environments_have_in_common_is_stored_once(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def larger(recipe: Recipe, target: Path, progress: object) -> None:
+        small_tree(recipe, target, progress)
+        (target / "usr/bin/common").write_bytes(b"x" * 5000)
+        (target / "usr/bin/own").write_bytes(recipe.name.ljust(5000).encode())
+
+    monkeypatch.setattr(debian, "build_root", larger)
+    alone = environments.build("debian-12-web")
+    said: list[str] = []
+    second = environments.build("debian-12-data", said.append)
+    inode = [(one.root / "usr/bin/common").stat().st_ino for one in (alone, second)]
+    assert inode[0] == inode[1]
+    assert (alone.root / "usr/bin/own").stat().st_ino != (second.root / "usr/bin/own").stat().st_ino
+    assert any("shares 1 files" in text for text in said)
+    for name in ("debian-12-web", "debian-12-data"):
+        environments.verify(name)
+
+
+def test_a_file_that_was_changed_since_is_not_shared(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name / "root").mkdir(parents=True)
+        (tmp_path / name / "root" / "file").write_bytes(b"x" * 5000)
+    lines = list(tree.listing(tmp_path / "a" / "root"))
+    (tmp_path / "a" / "listing.gz").write_bytes(gzip.compress(b"".join(lines)))
+    (tmp_path / "a" / "root" / "file").write_bytes(b"y" * 5000)
+    assert sharing.share(tmp_path / "b" / "root", lines, [tmp_path / "a"]) == (0, 0)
+    assert (tmp_path / "b" / "root" / "file").read_bytes() == b"x" * 5000
+
+
+@pytest.mark.parametrize("trouble", [errno.ENOSPC, errno.EDQUOT])
+def test_a_full_disk_is_a_clear_refusal_that_leaves_nothing(
+    cache: Path, monkeypatch: pytest.MonkeyPatch, trouble: int
+) -> None:
+    def full(recipe: Recipe, target: Path, progress: object) -> None:
+        small_tree(recipe, target, progress)
+        raise OSError(trouble, "full")
+
+    monkeypatch.setattr(debian, "build_root", full)
+    with pytest.raises(SandboxUnavailable) as refused:
+        environments.build("debian-12")
+    assert refused.value.code == "disk_full"
+    assert [path.name for path in (cache / "environments" / "debian-12").iterdir()] == [".lock"]
+
+
+def test_too_little_room_is_said_before_anything_is_fetched(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(environments, "_free_mib", lambda folder: 100)
+    monkeypatch.setattr(debian, "build_root", lambda *given: pytest.fail("fetched"))
+    with pytest.raises(SandboxUnavailable) as refused:
+        environments.build("debian-12")
+    assert refused.value.code == "disk_full"
+    assert "100 MiB" in refused.value.message
+
+
+def test_a_recipes_file_is_never_written_through_a_link(tmp_path: Path) -> None:
+    (tmp_path / "root").mkdir()
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "root" / "etc").symlink_to(tmp_path / "outside")
+    with pytest.raises(SandboxUnavailable) as refused:
+        debian._write_own("our-server", tmp_path / "root", "/etc/motd", "hello")
+    assert refused.value.code == "recipe_file_misplaced"
+    assert list((tmp_path / "outside").iterdir()) == []
+    debian._write_own("our-server", tmp_path / "root", "/opt/own/motd", "hello")
+    assert (tmp_path / "root/opt/own/motd").read_text(encoding="utf-8") == "hello"
+
+
+def test_without_a_network_the_refusal_repeats_what_was_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if debian.os.geteuid() != 0:
+        pytest.fail("environments are built by root")
+    monkeypatch.setattr(debian, "sources", lambda suite: f"deb http://127.0.0.1:9/debian {suite} main\n")
+    monkeypatch.setattr(debian, "_machine_options", lambda: ['Acquire::Retries "0";'])
+    (tmp_path / "made").mkdir()
+    with pytest.raises(SandboxUnavailable) as refused:
+        debian.build_root(recipes()["debian-12-web"], tmp_path / "made" / "root", lambda text: None)
+    assert refused.value.code == "environment_build_failed"
+    assert refused.value.advice
