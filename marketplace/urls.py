@@ -7,7 +7,7 @@ from django.urls import URLPattern, URLResolver, include, path, re_path
 from django.views.i18n import set_language
 
 from marketplace.api.root import UnknownAddressView
-from marketplace.pages import browse, experience, frontier, home, offers, organizations, proofs
+from marketplace.pages import browse, buying, experience, frontier, home, offers, organizations, proofs, sales
 
 EXPERIENCE = "experiences/<slug:organization>/<slug:name>"
 ORGANIZATION = "organizations/<slug:slug>"
@@ -34,9 +34,12 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path(ORGANIZATION, organizations.members, name="organization"),
     path(f"{ORGANIZATION}/agents", organizations.agents, name="organization_agents"),
     path(f"{ORGANIZATION}/licenses", organizations.licenses, name="organization_licenses"),
+    path(f"{ORGANIZATION}/orders/<int:number>", buying.order, name="order"),
+    path(f"{ORGANIZATION}/sales", sales.sales, name="organization_sales"),
     path(f"{ORGANIZATION}/experiences", organizations.published, name="organization_experiences"),
     path(f"{ORGANIZATION}/audit", organizations.audit, name="organization_audit"),
     path("accounts/", include("allauth.urls")),
+    path("operator/invoices", sales.invoices, name="operator_invoices"),
     path("operator/", admin.site.urls),
     path("api/v1/", include("marketplace.api_urls")),
     re_path("^api/", UnknownAddressView.as_view()),

@@ -1,4 +1,4 @@
-"""The forms of the organization area and of offers. They shape input; the use cases decide."""
+"""The forms of the organization area. They shape input; the use cases decide."""
 
 from __future__ import annotations
 
@@ -21,15 +21,6 @@ SCOPE_LABELS = {
     "rate": _("rate: give ratings"),
     "admin": _("admin: members and keys"),
 }
-USE_CHOICES = [
-    ("replay", _("replay it")),
-    ("read", _("read it")),
-    ("modify", _("change it")),
-    ("derive", _("build on it")),
-    ("redistribute", _("pass it on")),
-    ("resell", _("sell it on")),
-    ("train", _("train models with it")),
-]
 
 
 class OrganizationForm(forms.Form):
@@ -67,39 +58,3 @@ class KeyForm(forms.Form):
         holder.choices = [*active, (MYSELF, _("me"))]
         scopes.choices = [(scope, SCOPE_LABELS[scope]) for scope in SCOPES]
         scopes.initial = sorted(AGENT_SCOPES - {"publish", "license", "purchase"})
-
-
-class OfferForm(forms.Form):
-    """Terms and the offer of them in one go."""
-
-    name = forms.CharField(
-        label=_("Name of the terms"), max_length=64, validators=[SLUG], help_text=_("For example acme-standard.")
-    )
-    spdx = forms.CharField(
-        label=_("SPDX expression"),
-        max_length=200,
-        required=False,
-        help_text=_("When the text is a known license, for example Apache-2.0. Else leave it empty."),
-    )
-    text = forms.CharField(
-        label=_("Text"),
-        max_length=100_000,
-        strip=False,
-        required=False,
-        widget=forms.Textarea(attrs={"rows": 14, "class": "code"}),
-        help_text=_("Exactly this text is what others accept. With an SPDX expression it may stay empty."),
-    )
-    uses = forms.MultipleChoiceField(
-        label=_("Who accepts may"), choices=USE_CHOICES, widget=forms.CheckboxSelectMultiple, initial=["replay", "read"]
-    )
-    kind = forms.ChoiceField(
-        label=_("Open to"),
-        choices=[("free", _("every organization, free")), ("organization", _("your own organization only"))],
-    )
-    grant_days = forms.IntegerField(
-        label=_("Days a license lasts"),
-        min_value=1,
-        max_value=3650,
-        required=False,
-        help_text=_("Empty: until revoked."),
-    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
+from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
@@ -16,13 +17,17 @@ from accounts.actors import Actor
 from accounts.domain.refusals import NotFound, Refusal
 from experiences.access import experience_for
 from experiences.models import Experience
+from licensing.access import recipients_named
 from licensing.models import Offer
 from licensing.selectors import grant_of, offers_of
-from licensing.services.accept_offer import accept_offer
-from licensing.services.create_offer import create_offer
+from licensing.services.create_offer import Pricing, create_offer
 from licensing.services.create_terms import create_terms
+from licensing.services.decide_request import MESSAGE_LIMIT
+from licensing.sold import request_of
+from marketplace.pages import buying
 from marketplace.pages.base import acting, page
-from marketplace.pages.forms import OfferForm
+from marketplace.pages.offer_form import PRICING, OfferForm
+from marketplace.prices import quote_of
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -31,24 +36,34 @@ def offer(request: HttpRequest, organization: str, name: str, offer_id: UUID) ->
     actor = acting(request)
     experience = experience_for(actor, organization, name)
     found = _offer(actor, experience, offer_id)
-    problem = ""
+    problem, refused = "", None
     if request.method == "POST":
-        actor.require("license")
-        if request.POST.get("agree"):
-            accept_offer(actor=actor, offer_id=found.id, terms_sha256=request.POST.get("terms_sha256", ""))
-            messages.success(request, _("Accepted. Your organization may download and replay it now."))
-            return redirect("experience", organization, name)
-        problem = _("Please confirm that you accept the text.")
+        try:
+            if found.kind == Offer.Kind.REQUEST and "message" in request.POST:
+                return buying.ask(request, actor, found)
+            actor.require("license")
+            if request.POST.get("agree"):
+                return buying.take(request, actor, experience, found)
+            problem = _("Please confirm that you accept the text.")
+        except Refusal as refusal:
+            refused = refusal
     context = {
         "section": "browse",
         "experience": experience,
         "name": str(experience),
         "offer": found,
+        "quote": quote_of(found),
+        "by_invoice": settings.KEIKEN.payments == "invoice",
+        "asked": request_of(actor, found) if found.kind == Offer.Kind.REQUEST else None,
         "granted": actor.is_known and grant_of(actor, experience) is not None,
         "may_accept": "license" in actor.scopes,
         "problem": problem,
+        "refused": refused,
+        "message": request.POST.get("message", "")[:MESSAGE_LIMIT],
+        "coupon": request.POST.get("coupon", "")[:40],
     }
-    return render(request, "marketplace/offer.html", context, status=422 if problem else 200)
+    status = refused.status if refused else 422 if problem else 200
+    return render(request, "marketplace/offer.html", context, status=status)
 
 
 @login_required
@@ -72,6 +87,8 @@ def new_offer(request: HttpRequest, organization: str, name: str) -> HttpRespons
 
 
 def _publish(actor: Actor, experience: Experience, wanted: dict[str, Any]) -> None:
+    recipients = recipients_named(wanted["recipients"])
+    bundled = [experience_for(actor, *name) for name in wanted["bundled"]]
     terms = create_terms(
         actor=actor,
         organization=experience.organization,
@@ -81,7 +98,16 @@ def _publish(actor: Actor, experience: Experience, wanted: dict[str, Any]) -> No
         text=wanted["text"],
         uses=wanted["uses"],
     )
-    create_offer(actor=actor, experience=experience, terms=terms, kind=wanted["kind"], grant_days=wanted["grant_days"])
+    create_offer(
+        actor=actor,
+        experience=experience,
+        terms=terms,
+        kind=wanted["kind"],
+        grant_days=wanted["grant_days"],
+        pricing=Pricing(**{name: wanted[name] for name in PRICING}),
+        recipients=recipients,
+        bundled=bundled,
+    )
 
 
 def _offer(actor: Actor, experience: Experience, offer_id: UUID) -> Offer:

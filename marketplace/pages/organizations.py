@@ -25,10 +25,15 @@ from accounts.services.create_organization import create_organization
 from accounts.services.issue_key import issue_key
 from accounts.services.remove_member import remove_member
 from accounts.services.revoke_key import revoke_key
+from licensing import sold
+from licensing.services.create_offer import CURRENCIES
 from licensing.services.revoke_grant import revoke_grant
+from licensing.services.set_policy import set_policy
+from licensing.services.take_seat import release_seat
 from marketplace import selectors
 from marketplace.pages.base import acting, page, person_of
 from marketplace.pages.forms import KeyForm, MemberForm, OrganizationForm
+from marketplace.pages.sales import policy_values
 
 AUDIT_SHOWN = 50
 
@@ -131,6 +136,7 @@ def agents(request: HttpRequest, slug: str) -> HttpResponse:
     rows = list(organization.agents.order_by("name"))
     context.setdefault("form", KeyForm(agents=rows))
     context["agents"] = rows
+    context |= {"policy": sold.policy_of(organization), "currencies": CURRENCIES}
     context["keys"] = list(organization.api_keys.select_related("agent", "person").order_by("-created_at")[:100])
     return render(request, "accounts/organization_agents.html", context, status=status)
 
@@ -150,6 +156,12 @@ def _change_agents(request: HttpRequest, actor: Actor, organization: Organizatio
             raise NotFound(_("key"))
         revoke_key(actor=actor, key=key)
         return {"done": _("The key is revoked. It is refused from the next request on.")}
+    if wanted == "set_policy":
+        try:
+            set_policy(actor=actor, **policy_values(request, organization))
+        except Refusal as refusal:
+            return {"problem": refusal}
+        return {"done": _("The budget is kept. It holds from the next order on.")}
     if wanted == "issue_key":
         return _issue_key(request, actor, organization)
     raise NotFound(_("action"))
@@ -184,17 +196,30 @@ def licenses(request: HttpRequest, slug: str) -> HttpResponse:
     actor = acting(request)
     organization = organization_for(actor, slug)
     if request.method == "POST":
-        revoke_grant(actor=actor, grant_id=request.POST.get("grant", ""), reason=_line(request.POST.get("reason", "")))
-        messages.success(request, _("The license is revoked. Downloads are refused from the next request on."))
+        messages.success(request, _change_licenses(request, actor))
         return redirect("organization_licenses", slug)
+    held = selectors.grants_held(organization)
+    usage = sold.usage_of(held)
     context = {
         **_frame(actor, organization, "licenses"),
-        "held": selectors.grants_held(organization),
+        "held": [{"grant": grant, **usage[grant.pk]} for grant in held],
+        "orders": sold.orders_of(organization),
+        "may_release": "license" in actor.scopes,
         "given": selectors.grants_given(organization),
         "may_revoke": "publish" in actor.scopes,
         "now": timezone.now(),
     }
     return render(request, "accounts/organization_licenses.html", context)
+
+
+def _change_licenses(request: HttpRequest, actor: Actor) -> str:
+    """What was done, in words."""
+    grant = request.POST.get("grant", "")
+    if request.POST.get("do") == "release":
+        release_seat(actor=actor, grant_id=grant, agent=request.POST.get("agent", ""))
+        return _("The seat is free.")
+    revoke_grant(actor=actor, grant_id=grant, reason=_line(request.POST.get("reason", "")))
+    return _("The license is revoked. Downloads are refused from the next request on.")
 
 
 @login_required
