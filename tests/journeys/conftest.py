@@ -92,7 +92,7 @@ class Site:
         self.stack.start_beat()
 
 
-def wait_until(holds: Callable[[], bool], what: str, seconds: float = 90) -> None:
+def wait_until(holds: Callable[[], bool], what: str, seconds: float = 180) -> None:
     deadline = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < deadline, f"waited {seconds} s in vain: {what}"
