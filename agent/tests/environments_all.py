@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from sandboxes import opened, package_at, shell
+from sandboxes import opened, package_at, shell, using
 
 from keiken.sandbox import environments
 
@@ -19,11 +19,15 @@ _CHROMIUM = "chromium-headless-shell --no-sandbox --user-data-dir=/tmp/profile -
 _COMMANDS = ("sh", "cat", "head", "chromium-headless-shell", "date", "sort", "printf", "python3", "nkf", "locale")
 
 
-def test_chromium_runs_a_page_and_shows_what_became_of_it(tmp_path: Path) -> None:
+@pytest.mark.parametrize("driver", ["bubblewrap", "oci"])
+def test_chromium_runs_a_page_and_shows_what_became_of_it(driver: str, tmp_path: Path) -> None:
     package = package_at(tmp_path / "sample")
     (package / "assets" / "page.html").write_text(_PAGE, encoding="utf-8")
     environment = environments.get("debian-12-browser")
-    with opened(package, environment=environment, commands=_COMMANDS, memory_mib=1024, pids=256) as sandbox:
+    with (
+        using(driver),
+        opened(package, environment=environment, commands=_COMMANDS, memory_mib=1024, pids=256) as sandbox,
+    ):
         shown = shell(sandbox, f"{_CHROMIUM} --dump-dom file:///job/assets/page.html", seconds=60)
         assert (shown.exit_code, shown.reason) == (0, "exited"), shown.stderr.decode()
         assert '<p id="shown">six times seven is 42</p>' in shown.stdout.decode()

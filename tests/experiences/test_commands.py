@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from io import StringIO
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -61,6 +62,21 @@ def test_environments_are_listed_by_name() -> None:
 def test_an_unknown_environment_is_no_traceback() -> None:
     with pytest.raises(CommandError, match="There is no environment 'plan-9'"):
         run("environments", "build", "plan-9")
+    with pytest.raises(CommandError, match="There is no environment 'plan-9'"):
+        run("environments", "probe", "plan-9")
+
+
+def test_an_environment_says_from_inside_what_it_is() -> None:
+    lines = run("environments", "probe", "local").splitlines()
+    assert lines[0].startswith("local  sha256:")
+    assert "  os.family: linux" in lines
+
+
+def test_a_bad_recipe_is_no_traceback(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "own.yaml").write_text("name: own\ndescription: Ours.\nhook: reboot\n", encoding="utf-8")
+    monkeypatch.setenv("KEIKEN_RECIPES_DIR", str(tmp_path))
+    with pytest.raises(CommandError, match=r"own\.yaml:3 \(hook\)"):
+        run("environments", "list")
 
 
 @pytest.mark.parametrize("page", ["experience", "version", "verification", "attestation", "environment", "publickey"])
