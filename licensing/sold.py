@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import UTC, date
 from typing import Any
 
 from django.db.models import Case, Count, QuerySet, Sum, When
@@ -14,6 +14,7 @@ from accounts.actors import Actor
 from accounts.domain.refusals import Forbidden, NotFound
 from accounts.models import Organization
 from licensing.domain.periods import month_of
+from licensing.domain.statements import csv_of
 from licensing.models import AccessRequest, CountedReplay, Grant, LedgerLine, Offer, Order, PurchasePolicy, Seat
 
 SHOWN = 200
@@ -119,3 +120,18 @@ def _first_day(moment: Any) -> date:
 
 def _orders() -> QuerySet[Order]:
     return Order.objects.select_related("organization", "offer__experience__organization", "offer__terms", "coupon")
+
+
+def statement_of(organization: Organization, month: date) -> str:
+    """The month's lines of the organization's own accounts as CSV; what is owed to it is positive here."""
+    return csv_of(
+        (
+            line.transaction.at.astimezone(UTC).isoformat(timespec="seconds"),
+            line.transaction.key,
+            line.transaction.text,
+            line.account,
+            line.currency,
+            str(-line.amount_minor),
+        )
+        for line in ledger_of(organization, month)
+    )

@@ -36,6 +36,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path(f"{ORGANIZATION}/licenses", organizations.licenses, name="organization_licenses"),
     path(f"{ORGANIZATION}/orders/<int:number>", buying.order, name="order"),
     path(f"{ORGANIZATION}/sales", sales.sales, name="organization_sales"),
+    path(f"{ORGANIZATION}/statements/<str:month>.csv", sales.statement, name="organization_statement"),
     path(f"{ORGANIZATION}/experiences", organizations.published, name="organization_experiences"),
     path(f"{ORGANIZATION}/audit", organizations.audit, name="organization_audit"),
     path("accounts/", include("allauth.urls")),

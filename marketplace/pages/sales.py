@@ -10,7 +10,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_http_methods
+from django.views.decorators.http import require_http_methods, require_safe
 
 from accounts.access import organization_for
 from accounts.actors import Actor
@@ -18,6 +18,7 @@ from accounts.domain.refusals import Invalid, NotFound, Refusal
 from accounts.models import Organization
 from licensing import sold
 from licensing.domain.bookkeeping import in_words
+from licensing.domain.statements import month_named
 from licensing.services.decide_request import decide_request
 from licensing.services.record_invoice import record_invoice
 from licensing.services.withdraw_offer import withdraw_offer
@@ -53,6 +54,21 @@ def sales(request: HttpRequest, slug: str) -> HttpResponse:
         "problem": problem,
     }
     return render(request, "accounts/organization_sales.html", context, status=problem.status if problem else 200)
+
+
+@login_required
+@never_cache
+@require_safe
+@page
+def statement(request: HttpRequest, slug: str, month: str) -> HttpResponse:
+    """The organization's lines of the ledger in one month, to download."""
+    organization = organization_for(acting(request), slug)
+    try:
+        text = sold.statement_of(organization, month_named(month))
+    except ValueError:
+        raise NotFound(_("statement")) from None
+    headers = {"Content-Disposition": f'attachment; filename="{slug}-{month}.csv"'}
+    return HttpResponse(text, content_type="text/csv; charset=utf-8", headers=headers)
 
 
 def _change(request: HttpRequest, actor: Actor) -> str:
