@@ -24,10 +24,20 @@ class Experience(models.Model):
     summary = models.TextField(blank=True)
     topics = ArrayField(models.CharField(max_length=64), default=list)
     latest = models.ForeignKey("Version", on_delete=models.PROTECT, null=True, related_name="+")
+    quality = models.FloatField(null=True, blank=True, db_index=True)
+    """0 to 1, as a layer above reckons it; null while nobody has."""
+    replay_count = models.PositiveIntegerField(default=0)
+    """Reported replays, of all versions."""
     created_at = models.DateTimeField(default=timezone.now)
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["organization", "name"], name="experience_name_once")]
+        constraints = [
+            models.UniqueConstraint(fields=["organization", "name"], name="experience_name_once"),
+            models.CheckConstraint(
+                condition=models.Q(quality__isnull=True) | models.Q(quality__gte=0, quality__lte=1),
+                name="experience_quality_is_a_share",
+            ),
+        ]
         permissions = [
             ("download_experience", "Can download the packages of an experience"),
             ("replay_experience", "Can replay an experience"),
