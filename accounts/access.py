@@ -15,7 +15,7 @@ from rest_framework.request import Request
 from accounts.actors import AGENT_SCOPES, ANONYMOUS, ROLE_SCOPES, Actor, Role, Scope
 from accounts.domain.api_keys import digest, prefix_of
 from accounts.domain.refusals import Forbidden, NotFound, Unauthenticated
-from accounts.models import Agent, ApiKey, Membership, Organization, Person
+from accounts.models import Agent, ApiKey, EnvironmentProfile, Membership, Organization, Person
 
 ACTING_ORGANIZATION = "acting_organization"
 """The session's key for the slug of the organization a person acts for."""
@@ -177,4 +177,12 @@ def key_for(organization: Organization, prefix: str) -> ApiKey:
     found = organization.api_keys.select_related("agent", "person").filter(prefix=prefix).first()
     if found is None:
         raise NotFound(_("key"))
+    return found
+
+
+def profile_for(organization: Organization, name: str) -> EnvironmentProfile:
+    """Raises NotFound. ``organization`` comes from ``organization_for``."""
+    found = organization.environment_profiles.select_related("organization").filter(name=name).first()
+    if found is None:
+        raise NotFound(_("environment profile"))
     return found

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from accounts.api import agents, organizations
+from accounts.api import agents, organizations, profiles
 
 ORGANIZATION = "organizations/<slug:organization>"
 
@@ -18,5 +18,11 @@ urlpatterns = [
     path(f"{ORGANIZATION}/agents/<slug:agent>", agents.AgentView.as_view(), name="api_agent"),
     path(f"{ORGANIZATION}/keys", agents.KeyListView.as_view(), name="api_keys"),
     path(f"{ORGANIZATION}/keys/<slug:prefix>", agents.KeyView.as_view(), name="api_key"),
+    path(f"{ORGANIZATION}/environment-profiles", profiles.ProfileListView.as_view(), name="api_environment_profiles"),
+    path(
+        f"{ORGANIZATION}/environment-profiles/<slug:name>",
+        profiles.ProfileView.as_view(),
+        name="api_environment_profile",
+    ),
     path(f"{ORGANIZATION}/audit", organizations.AuditView.as_view(), name="api_audit"),
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.db.models import QuerySet
 
-from accounts.models import Agent, ApiKey, AuditEntry, Membership, Organization
+from accounts.models import Agent, ApiKey, AuditEntry, EnvironmentProfile, Membership, Organization
 
 
 def members_of(organization: Organization) -> QuerySet[Membership]:
@@ -21,3 +21,7 @@ def keys_of(organization: Organization) -> QuerySet[ApiKey]:
 
 def audit_entries_of(organization: Organization) -> QuerySet[AuditEntry]:
     return organization.audit_entries.all()
+
+
+def profiles_of(organization: Organization) -> QuerySet[EnvironmentProfile]:
+    return organization.environment_profiles.order_by("name")

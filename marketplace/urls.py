@@ -7,7 +7,7 @@ from django.urls import URLPattern, URLResolver, include, path, re_path
 from django.views.i18n import set_language
 
 from marketplace.api.root import UnknownAddressView
-from marketplace.pages import browse, buying, experience, frontier, home, offers, organizations, proofs, sales
+from marketplace.pages import browse, buying, experience, frontier, home, offers, organizations, profiles, proofs, sales
 
 EXPERIENCE = "experiences/<slug:organization>/<slug:name>"
 ORGANIZATION = "organizations/<slug:slug>"
@@ -33,6 +33,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("acting-organization", organizations.switch_organization, name="switch_organization"),
     path(ORGANIZATION, organizations.members, name="organization"),
     path(f"{ORGANIZATION}/agents", organizations.agents, name="organization_agents"),
+    path(f"{ORGANIZATION}/environments", profiles.profiles, name="organization_profiles"),
+    path(f"{ORGANIZATION}/environments/<slug:name>", profiles.profile, name="organization_profile"),
     path(f"{ORGANIZATION}/licenses", organizations.licenses, name="organization_licenses"),
     path(f"{ORGANIZATION}/orders/<int:number>", buying.order, name="order"),
     path(f"{ORGANIZATION}/sales", sales.sales, name="organization_sales"),

@@ -136,6 +136,7 @@ class Marketplace:
         self.receipts: list[Any] = []
         self.reports: dict[str, Any] = {}
         self.ratings: list[Any] = []
+        self.profiles: dict[tuple[str, str], Any] = {}
         self.log = Log()
         self.independent: list[dict[str, Any]] = []
         self.summaries: dict[tuple[str, str, str], dict[str, Any]] = {}
@@ -450,6 +451,11 @@ class Marketplace:
         self.receipts += told
         return Answer(body={"results": [{"replay_id": item["replay_id"], "is_counted": True} for item in told]})
 
+    def save_profile(self, request: Request, organization: str, name: str) -> Answer:
+        is_new = (organization, name) not in self.profiles
+        self.profiles[organization, name] = request.json
+        return Answer(201 if is_new else 200, {"name": name, **request.json, "note": request.json["note"] or ""})
+
     def accept(self, request: Request, _offer: str) -> Answer:
         if request.json != {"terms_sha256": TERMS_SHA256}:
             raise Problem(409, "terms_changed")
@@ -481,6 +487,7 @@ ROUTES: list[tuple[str, str, View]] = [
     ("GET", "me", Marketplace.me),
     ("GET", "signing-keys", Marketplace.keys),
     ("POST", "organizations/*/versions", Marketplace.post_version),
+    ("PUT", "organizations/*/environment-profiles/*", Marketplace.save_profile),
     ("POST", "search", Marketplace.search),
     ("GET", "experiences/*/*", Marketplace.experience),
     ("GET", "experiences/*/*/versions/*", Marketplace.version),

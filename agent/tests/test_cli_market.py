@@ -54,6 +54,20 @@ def signed_in(marketplace: Marketplace) -> Marketplace:
     return marketplace
 
 
+def test_facts_are_kept_as_a_profile_of_the_organization(signed_in: Marketplace) -> None:
+    first = keiken_json("facts", "--tool", "cp", "--save", "build-server", "--note", "builds")
+    assert (first.exit_code, first.document["name"]) == (0, "build-server")
+    assert signed_in.profiles["globex", "build-server"] == {"facts": first.document["facts"], "note": "builds"}
+    assert first.document["facts"]["os.family"] == "linux"
+    assert "build-server" in keiken("facts", "--save", "build-server").stdout
+    assert signed_in.profiles["globex", "build-server"]["note"] is None
+
+
+def test_facts_are_only_kept_by_somebody_who_is_signed_in(folders: Path) -> None:
+    assert keiken_json("facts", "--save", "build-server").code == "not_logged_in"
+    assert keiken_json("facts", "--note", "x").code == "option_missing"
+
+
 def every_text(folder: Path) -> str:
     files = [path for path in folder.rglob("*") if path.is_file() and path.name != "login.json"]
     return "\n".join(path.read_bytes().decode("utf-8", "replace") for path in files)

@@ -17,6 +17,8 @@ from marketplace.facts import read_facts
 from marketplace.pages.base import acting, page
 
 SESSION_FACTS = "facts"
+SESSION_PROFILE = "facts_profile"
+"""The name of the environment profile that the session's facts are of; absent for pasted ones."""
 WORDS_MAX_LENGTH = 200
 FACTS_SHOWN = ("os.id", "os.version", "os.family", "host.architecture", "python.version")
 
@@ -37,14 +39,27 @@ def browse(request: HttpRequest) -> HttpResponse:
 def facts(request: HttpRequest) -> HttpResponse:
     """Keep the pasted facts in the session, or forget them."""
     if request.POST.get("clear"):
-        request.session.pop(SESSION_FACTS, None)
+        forget_facts(request)
         return _back(request)
     try:
-        request.session[SESSION_FACTS] = read_facts(request.POST.get("facts", ""))
+        keep_facts(request, read_facts(request.POST.get("facts", "")))
     except Invalid as refusal:
         context = {**_found(request), "facts_problem": f"{refusal.message} {refusal.advice}"}
         return render(request, "marketplace/browse.html", context, status=refusal.status)
     return _back(request)
+
+
+def keep_facts(request: HttpRequest, facts: dict[str, Any], profile: str = "") -> None:
+    """From now on this session's searches are held against these facts."""
+    forget_facts(request)
+    request.session[SESSION_FACTS] = facts
+    if profile:
+        request.session[SESSION_PROFILE] = profile
+
+
+def forget_facts(request: HttpRequest) -> None:
+    request.session.pop(SESSION_FACTS, None)
+    request.session.pop(SESSION_PROFILE, None)
 
 
 def session_facts(request: HttpRequest) -> dict[str, Any] | None:
@@ -74,6 +89,7 @@ def _found(request: HttpRequest) -> dict[str, Any]:
         "only_fitting": only_fitting,
         "cursor": cursor,
         "facts": known,
+        "facts_profile": request.session.get(SESSION_PROFILE, ""),
         "shown_facts": [(key, (known or {})[key]) for key in FACTS_SHOWN if key in (known or {})],
         "topics": selectors.topics(actor),
         "status": 200,

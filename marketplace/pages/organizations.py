@@ -33,6 +33,7 @@ from licensing.services.take_seat import release_seat
 from marketplace import selectors
 from marketplace.pages.base import acting, page, person_of
 from marketplace.pages.forms import KeyForm, MemberForm, OrganizationForm
+from marketplace.pages.frame import organization_frame
 from marketplace.pages.sales import policy_values
 
 AUDIT_SHOWN = 50
@@ -86,7 +87,7 @@ def members(request: HttpRequest, slug: str) -> HttpResponse:
             messages.success(request, done)
             return redirect("organization", slug)
     context = {
-        **_frame(actor, organization, "members"),
+        **organization_frame(actor, organization, "members"),
         "members": list(organization.memberships.select_related("person").order_by("-role", "person__email")),
         "roles": Membership.Role.choices,
         "form": form,
@@ -124,7 +125,7 @@ def agents(request: HttpRequest, slug: str) -> HttpResponse:
     """Agents and keys. A new key's secret is in this one answer and nowhere else, not even in the session."""
     actor = acting(request)
     organization = organization_for(actor, slug)
-    context = _frame(actor, organization, "agents")
+    context = organization_frame(actor, organization, "agents")
     status = 200
     if request.method == "POST":
         context, status = {**context, **_change_agents(request, actor, organization)}, 200
@@ -201,7 +202,7 @@ def licenses(request: HttpRequest, slug: str) -> HttpResponse:
     held = selectors.grants_held(organization)
     usage = sold.usage_of(held)
     context = {
-        **_frame(actor, organization, "licenses"),
+        **organization_frame(actor, organization, "licenses"),
         "held": [{"grant": grant, **usage[grant.pk]} for grant in held],
         "orders": sold.orders_of(organization),
         "may_release": "license" in actor.scopes,
@@ -229,7 +230,11 @@ def published(request: HttpRequest, slug: str) -> HttpResponse:
     actor = acting(request)
     organization = organization_for(actor, slug)
     found = selectors.listing_page(actor, organization=slug, cursor=request.GET.get("cursor", ""))
-    context = {**_frame(actor, organization, "experiences"), "rows": found["results"], "next": found["next"]}
+    context = {
+        **organization_frame(actor, organization, "experiences"),
+        "rows": found["results"],
+        "next": found["next"],
+    }
     return render(request, "accounts/organization_experiences.html", context)
 
 
@@ -244,20 +249,11 @@ def audit(request: HttpRequest, slug: str) -> HttpResponse:
         rows = rows.filter(pk__lt=before)
     shown = list(rows[: AUDIT_SHOWN + 1])
     context = {
-        **_frame(actor, organization, "audit"),
+        **organization_frame(actor, organization, "audit"),
         "entries": shown[:AUDIT_SHOWN],
         "before": shown[AUDIT_SHOWN - 1].pk if len(shown) > AUDIT_SHOWN else None,
     }
     return render(request, "accounts/organization_audit.html", context)
-
-
-def _frame(actor: Actor, organization: Organization, tab: str) -> dict[str, Any]:
-    return {
-        "section": "organization",
-        "organization": organization,
-        "tab": tab,
-        "administers": "admin" in actor.scopes and actor.acts_for(organization.id),
-    }
 
 
 def _line(text: str) -> str:

@@ -35,6 +35,13 @@ def everybody_inside() -> dict[str, tuple[int, str]]:
     return {**dict.fromkeys(ASKERS, (200, "")), STRANGER: LOGIN, OUTSIDER: HIDDEN}
 
 
+def whoever_reports(status: int) -> dict[str, tuple[int, str]]:
+    """Whoever may tell how replays went may also tell what the machines are."""
+    may = dict.fromkeys(("owner", "publisher", "buyer", AGENT), HIDDEN if status == 404 else (status, ""))
+    return {**everybody_inside(), **may, "viewer": NO_SCOPE, READING_AGENT: NO_SCOPE}
+
+
+PROFILE = "organizations/acme/environment-profiles/web"
 KEY = {"name": "ci", "agent": "{agent}", "scopes": ["read"]}
 OWN_KEY = {"name": "mine", "scopes": ["read"]}
 SESSION = (403, "session_required")
@@ -76,6 +83,11 @@ TABLE: list[tuple[str, str, Any, dict[str, tuple[int, str]]]] = [
     # The key is the agent's own: it may end itself.
     ("DELETE", "organizations/acme/keys/{prefix}", None, {**only_owner(204), AGENT: (204, "")}),
     ("DELETE", "organizations/acme/keys/absent", None, {**dict.fromkeys(ASKERS, HIDDEN), STRANGER: LOGIN}),
+    ("GET", "organizations/acme/environment-profiles", None, everybody_inside()),
+    ("GET", PROFILE, None, {**dict.fromkeys(ASKERS, HIDDEN), STRANGER: LOGIN}),
+    ("PUT", PROFILE, {"facts": {"os.id": "debian"}}, whoever_reports(201)),
+    ("PATCH", PROFILE, {"note": "x"}, whoever_reports(404)),
+    ("DELETE", PROFILE, None, whoever_reports(404)),
     ("GET", "organizations/acme/audit", None, only_people()),
     ("PUT", "organizations/acme/audit", {}, dict.fromkeys(ASKERS, (405, "method_not_allowed"))),
     ("DELETE", "organizations/acme", None, dict.fromkeys(ASKERS, (405, "method_not_allowed"))),

@@ -36,6 +36,7 @@ OWNERS_PAGES = [
     "/organizations/new",
     "/organizations/acme",
     "/organizations/acme/agents",
+    "/organizations/acme/environments",
     "/organizations/acme/licenses",
     "/organizations/acme/experiences",
     "/organizations/acme/audit",

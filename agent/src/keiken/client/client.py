@@ -56,6 +56,14 @@ class Client:
         body = self._connection.json("GET", "signing-keys")[1]
         return self._many(shapes.OfferedKey, body, "keys")
 
+    def save_profile(
+        self, organization: str, name: str, facts: Mapping[str, Any], *, note: str | None = None
+    ) -> tuple[shapes.EnvironmentProfile, bool]:
+        """The facts of a machine under a name of the organization's, and whether the name is new."""
+        path = f"organizations/{quote(organization, safe='')}/environment-profiles/{quote(name, safe='')}"
+        status, body = self._connection.json("PUT", path, json={"facts": dict(facts), "note": note})
+        return self._typed(shapes.EnvironmentProfile, body), status == 201
+
     # --- finding
 
     def experiences(self, *, cursor: str = "", topic: str = "", organization: str = "") -> shapes.Page:

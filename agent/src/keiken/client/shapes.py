@@ -39,6 +39,14 @@ class Identity(Shape):
     scopes: list[str] = Field(default_factory=list)
 
 
+class EnvironmentProfile(Shape):
+    """The facts of a machine as an organization keeps them."""
+
+    name: str
+    note: str = ""
+    facts: dict[str, Any]
+
+
 class OfferedKey(Shape):
     key_id: str
     public_key: str

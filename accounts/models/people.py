@@ -1,4 +1,4 @@
-"""Who: people, organizations, memberships, agents, API keys, and the append-only audit trail."""
+"""People, organizations, memberships, agents, API keys, and the append-only audit trail."""
 
 from __future__ import annotations
 

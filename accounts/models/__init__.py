@@ -1,0 +1,25 @@
+"""Who: people and their organizations, what these keep about their machines, and what they are told of."""
+
+from accounts.models.people import (
+    SLUG,
+    Agent,
+    ApiKey,
+    AuditEntry,
+    Membership,
+    Organization,
+    Person,
+    PersonManager,
+)
+from accounts.models.profiles import EnvironmentProfile
+
+__all__ = [
+    "SLUG",
+    "Agent",
+    "ApiKey",
+    "AuditEntry",
+    "EnvironmentProfile",
+    "Membership",
+    "Organization",
+    "Person",
+    "PersonManager",
+]
