@@ -27,7 +27,9 @@ serve: setup ## Web, workers and beat on this machine; prints the address and th
 stop: setup ## Stop the embedded database and broker
 	@$(BIN)/python manage.py services stop
 
+# The environments come first: on a bare machine a test would otherwise wait for a worker that is still building them.
 test: setup ## All tests: embedded PostgreSQL, real broker, workers and sandboxes
+	@$(BIN)/keiken environments build debian-12 debian-12-data debian-12-web >/dev/null
 	@$(BIN)/pytest -n 3 --dist loadgroup $(PYTEST_ARGS)
 
 check: setup ## Style, types, layers, migrations, deployment settings, translations
