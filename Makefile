@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 PYTEST_ARGS ?=
 
-.PHONY: help setup demo serve stop test check bench strength bench-download stripe-fixtures corpus format messages requirements environments environments-all clean
+.PHONY: help setup demo serve stop test check bench strength soak bench-download stripe-fixtures corpus format messages requirements environments environments-all clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -50,6 +50,9 @@ stripe-fixtures: setup ## Hold the tests' double of Stripe against Stripe's own 
 
 strength: setup ## Grade the checks of all examples: every wrong effect there is, who noticed, what survived
 	@$(BIN)/python scripts/strength.py
+
+soak: setup ## A farm that is abused while it works: kill -9, lost messages, a database that restarts; prints the count
+	@$(BIN)/python scripts/soak.py $(SOAK_ARGS)
 
 bench: setup ## What proving costs, as ratios taken in one run on this machine (not a test)
 	@$(BIN)/python scripts/bench.py

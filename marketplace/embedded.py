@@ -49,10 +49,12 @@ def status(data_dir: Path) -> dict[str, str]:
     return {name: "running" if is_running else "stopped" for name, is_running in running.items()}
 
 
-def stop(data_dir: Path) -> None:
-    """Stop both; nothing happens where they do not run."""
-    _stop_valkey(data_dir / VALKEY_FOLDER)
-    _stop_postgres(data_dir / POSTGRES_FOLDER)
+def stop(data_dir: Path, *, postgres: bool = True, valkey: bool = True) -> None:
+    """Stop both, or the one named; nothing happens where they do not run."""
+    if valkey:
+        _stop_valkey(data_dir / VALKEY_FOLDER)
+    if postgres:
+        _stop_postgres(data_dir / POSTGRES_FOLDER)
 
 
 def _start_postgres(folder: Path) -> None:
@@ -64,7 +66,8 @@ def _start_postgres(folder: Path) -> None:
 
     if len(str(folder / ".s.PGSQL.5432")) > 100:
         raise EmbeddedServiceError(f"The path {folder} is too long for a socket. Set KEIKEN_DATA_DIR to a shorter one.")
-    get_server(folder, cleanup_mode=None)
+    # Started by name: a handle that this process had before it stopped the server is given out again as it is.
+    get_server(folder, cleanup_mode=None, start=False).start()
 
 
 def _postgres_pid(folder: Path) -> int | None:

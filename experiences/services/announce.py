@@ -16,6 +16,7 @@ from django.db.models.functions import Now
 from experiences.models import Verification, Worker
 from experiences.selectors import GONE
 from experiences.services.claim import tell_waiting
+from experiences.workspace import sweep
 from keiken.errors import KeikenError
 from keiken.sandbox import environments, working_driver
 
@@ -23,7 +24,8 @@ logger = logging.getLogger(__name__)
 
 HEARTBEAT_SECONDS = 5
 LOOK_AGAIN_BEATS = 12
-"""After so many heartbeats a worker looks again at what it holds: an environment may have been built meanwhile."""
+"""After so many heartbeats a worker looks again at what it holds: an environment may have been built meanwhile. It also
+clears away what killed workers of its machine left on disk."""
 FORGOTTEN = timedelta(days=1)
 
 
@@ -109,6 +111,7 @@ def keep_announcing(*, name: str, configured: Sequence[str], slots: int, until: 
     while True:
         if beats % LOOK_AGAIN_BEATS == 0:
             holding = look_around(configured)
+            sweep()
         beats += 1
         try:
             announce(name=name, holding=holding, slots=slots)

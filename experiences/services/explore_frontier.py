@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import logging
-import tempfile
 import uuid
 from collections.abc import Callable, Sequence
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 from django.conf import settings
@@ -27,6 +25,7 @@ from experiences.models import FrontierRun, Verification, Version
 from experiences.services.claim import pause_seconds
 from experiences.services.proving import fetched
 from experiences.services.queueing import environment_names, nudge_after_commit
+from experiences.workspace import workspace
 from keiken.errors import KeikenError
 from keiken.frontier import Frontier, explore, others_by_release
 from keiken.package import unpack
@@ -141,10 +140,10 @@ def _look(row: FrontierRun, driver: Driver, on_progress: Callable[[int, int], No
     environment = environments.get_or_local(row.environment_name)
     built = [one.name for one in environments.available() if one.built and one.name != environments.LOCAL]
     others = others_by_release(environment, {name: environments.get(name) for name in built})
-    with tempfile.TemporaryDirectory(prefix="keiken-frontier-") as folder:
+    with workspace() as folder:
         # The job's user must be able to pass through; the folder holds nothing but a published package.
-        Path(folder).chmod(0o755)
-        package = unpack(fetched(row.version), Path(folder) / "package")
+        folder.chmod(0o755)
+        package = unpack(fetched(row.version), folder / "package")
         found = explore(
             package, driver=driver, environment=environment, others=others, seconds=SECONDS, on_progress=on_progress
         )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -24,6 +23,7 @@ from experiences.models import Blob, Experience, Version
 from experiences.services.interning import intern
 from experiences.services.listing import choose_latest, index
 from experiences.services.queueing import add_rows, environment_names, nudge_after_commit
+from experiences.workspace import workspace
 from keiken.conditions import parse
 from keiken.errors import PackageError
 from keiken.package import Package, review, unpack
@@ -73,8 +73,8 @@ def publish(*, actor: Actor, organization_slug: str, archive: bytes, visibility:
             _("The package is larger than {n} bytes.").format(n=settings.KEIKEN.upload_max_bytes),
             _("Leave out what a replay does not need."),
         )
-    with _full_disk_refused(), tempfile.TemporaryDirectory(prefix="keiken-publish-") as folder:
-        package = judged(archive, Path(folder) / "package")
+    with _full_disk_refused(), workspace() as folder:
+        package = judged(archive, folder / "package")
         _refuse_if_taken(organization, package)
         digest = store_blob(archive)
     job = _Job(actor, organization, package, archive, digest, visibility)

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
-from pathlib import Path
-
 from django.utils.translation import gettext as _
 
 from accounts.actors import Actor
@@ -12,6 +9,7 @@ from accounts.domain.refusals import Conflict
 from experiences.models import Version
 from experiences.services.proving import fetched
 from experiences.services.publish import publish
+from experiences.workspace import workspace
 from keiken.frontier import changed_conditions, next_version, rewritten
 from keiken.package import unpack
 from marketplace.frontier import proposals_for
@@ -39,8 +37,8 @@ def accept_proposal(*, actor: Actor, version: Version, key: str) -> Version:
             _("Load the page again: what was seen since has changed the proposals."),
         )
     number = next_version(version.version, proposal.direction)
-    with tempfile.TemporaryDirectory(prefix="keiken-accept-") as folder:
-        package = unpack(fetched(version), Path(folder) / "package")
+    with workspace() as folder:
+        package = unpack(fetched(version), folder / "package")
         conditions = changed_conditions(package.manifest.conditions, proposal)
         archive = rewritten(package, conditions=conditions, version=number)
     return publish(actor=actor, organization_slug=experience.organization.slug, archive=archive).version
