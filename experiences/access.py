@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 from guardian.models import GroupObjectPermission
 
 from accounts.actors import Actor
-from accounts.domain.refusals import NotFound
+from accounts.domain.refusals import Forbidden, NotFound
 from experiences.models import Experience, Version
 
 Permission = Literal["download_experience", "replay_experience"]
@@ -83,3 +83,15 @@ def may_see_evidence(actor: Actor, experience: Experience) -> bool:
     if actor.is_operator or actor.acts_for(experience.organization_id):
         return True
     return any_permission(actor, ("replay_experience", "download_experience"), experience)
+
+
+def require_evidence(actor: Actor, experience: Experience) -> None:
+    """Raises Unauthenticated for a stranger, Forbidden ``evidence_hidden``. The experience comes from above."""
+    if may_see_evidence(actor, experience):
+        return
+    actor.require_known()
+    raise Forbidden(
+        "evidence_hidden",
+        _("What its steps do and print is shown to its publisher and to organizations with a license only."),
+        _("Accept or buy one of its offers, or wait for the verdict: that is shown to everybody."),
+    )

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from experiences import api, evidence_api, log_api
+from experiences import api, evidence_api, log_api, progress_api
 
 VERSION = "experiences/<slug:organization>/<slug:name>/versions/<str:version>"
 
@@ -22,6 +22,7 @@ urlpatterns = [
     ),
     path(f"{VERSION}/attestations", api.AttestationsView.as_view(), name="api_attestations"),
     path(f"{VERSION}/evidence", evidence_api.EvidenceView.as_view(), name="api_evidence"),
+    path(f"{VERSION}/progress", progress_api.ProgressView.as_view(), name="api_progress"),
     path(f"{VERSION}/verifications", api.VerificationsView.as_view(), name="api_verifications"),
     path(f"{VERSION}/yank", api.YankView.as_view(), name="api_yank"),
 ]

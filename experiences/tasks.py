@@ -21,6 +21,7 @@ from experiences.services.reverify_by_age import reverify_by_age as enqueue_aged
 from experiences.services.signing import signing_key
 from experiences.services.sweep_blobs import sweep_blobs as remove_orphans
 from experiences.services.verify import KEPT_SECONDS, verify_next
+from experiences.services.write_progress import forget_progress as forget_old_progress
 
 SIGNING_QUEUE = "attest"
 PROVING_QUEUE = "verify"
@@ -67,6 +68,11 @@ def reverify_by_age() -> int:
 @shared_task(name="experiences.tasks.forget_gone_workers")
 def forget_gone_workers() -> int:
     return forget_gone()
+
+
+@shared_task(name="experiences.tasks.forget_progress")
+def forget_progress() -> int:
+    return forget_old_progress()
 
 
 @shared_task(name="experiences.tasks.sweep_blobs")

@@ -191,6 +191,7 @@ CELERY_BEAT_SCHEDULE = {
     "nudge-verifications": {"task": "experiences.tasks.nudge", "schedule": KEIKEN.nudge_seconds},
     "reverify-by-age": {"task": "experiences.tasks.reverify_by_age", "schedule": 3600},
     "forget-gone-workers": {"task": "experiences.tasks.forget_gone_workers", "schedule": 3600},
+    "forget-progress": {"task": "experiences.tasks.forget_progress", "schedule": 3600},
     "sweep-blobs": {"task": "experiences.tasks.sweep_blobs", "schedule": 24 * 3600},
     "end-grants": {"task": "licensing.tasks.end_grants", "schedule": 300},
     "sign-licenses": {"task": "licensing.tasks.sign_licenses", "schedule": 60},

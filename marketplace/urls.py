@@ -7,7 +7,19 @@ from django.urls import URLPattern, URLResolver, include, path, re_path
 from django.views.i18n import set_language
 
 from marketplace.api.root import UnknownAddressView
-from marketplace.pages import browse, buying, experience, frontier, home, offers, organizations, profiles, proofs, sales
+from marketplace.pages import (
+    browse,
+    buying,
+    experience,
+    frontier,
+    home,
+    live,
+    offers,
+    organizations,
+    profiles,
+    proofs,
+    sales,
+)
 
 EXPERIENCE = "experiences/<slug:organization>/<slug:name>"
 ORGANIZATION = "organizations/<slug:slug>"
@@ -24,6 +36,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path(f"{EXPERIENCE}/offers/new", offers.new_offer, name="new_offer"),
     path(f"{EXPERIENCE}/offers/<uuid:offer_id>", offers.offer, name="offer"),
     path(f"{EXPERIENCE}/<str:version>/verifications/<uuid:number>", proofs.verification, name="verification"),
+    path(f"{EXPERIENCE}/<str:version>/verifications/<uuid:number>/live", live.live, name="live"),
     path(f"{EXPERIENCE}/<str:version>/verifications/<uuid:number>/attestation", proofs.attestation, name="attestation"),
     path(f"{EXPERIENCE}/<str:version>/frontier", frontier.shown, name="frontier"),
     path(f"{EXPERIENCE}/<str:version>/frontier/explore", frontier.explore, name="explore_frontier"),

@@ -127,6 +127,7 @@ class Marketplace:
         self.attestations: dict[tuple[str, str, str], list[dict[str, Any]]] = {}
         self.is_granted = False
         self.proofs: list[Any] = []
+        self.progress_told: list[list[Any]] = [[]]
         self.frontier: dict[str, Any] = {"explorations": [], "proposals": []}
         self.is_offered = True
         self.licenses = 0
@@ -361,6 +362,12 @@ class Marketplace:
         place = self._named(organization, name, version)
         return Answer(body={"digest": digest(self.versions[place]), "is_full": self.is_granted, "proofs": self.proofs})
 
+    def progress(self, _request: Request, organization: str, name: str, version: str) -> Answer:
+        """What a test put there to be told next; the last one again and again."""
+        place = self._named(organization, name, version)
+        told = self.progress_told.pop(0) if len(self.progress_told) > 1 else self.progress_told[0]
+        return Answer(body={"digest": digest(self.versions[place]), "verifications": told})
+
     def conditions_tried(self, request: Request, organization: str, name: str, version: str) -> Answer:
         place = self._named(organization, name, version)
         body = {"digest": digest(self.versions[place]), "is_full": True, **self.frontier}
@@ -493,6 +500,7 @@ ROUTES: list[tuple[str, str, View]] = [
     ("GET", "experiences/*/*/versions/*", Marketplace.version),
     ("GET", "experiences/*/*/versions/*/attestations", Marketplace.statements),
     ("GET", "experiences/*/*/versions/*/evidence", Marketplace.evidence),
+    ("GET", "experiences/*/*/versions/*/progress", Marketplace.progress),
     ("GET", "experiences/*/*/versions/*/frontier", Marketplace.conditions_tried),
     ("POST", "experiences/*/*/versions/*/frontier", Marketplace.conditions_tried),
     ("POST", "experiences/*/*/versions/*/frontier/accept", Marketplace.accept_proposal),

@@ -5,6 +5,7 @@ from experiences.models.evidence import EvidenceRecord
 from experiences.models.farm import Environment, ScenarioResult, Verification, Worker
 from experiences.models.frontier import FrontierRun
 from experiences.models.log import LogEntry, LogHead, LogNode
+from experiences.models.progress import ProgressLog
 from experiences.models.provenance import Attestation, IndependentStatement, PublicKey, Summary
 from experiences.models.strength import CheckStrength
 
@@ -21,6 +22,7 @@ __all__ = [
     "LogEntry",
     "LogHead",
     "LogNode",
+    "ProgressLog",
     "PublicKey",
     "ScenarioResult",
     "Summary",

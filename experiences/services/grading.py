@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from django.conf import settings
@@ -27,6 +27,7 @@ def strength_of(
     *,
     driver: Driver,
     environment: Environment,
+    tell: Callable[..., None],
 ) -> Strength | None:
     """What is known of this version in exactly this environment, else what mutants show now; None when nothing passed.
 
@@ -42,7 +43,14 @@ def strength_of(
     ).first()
     if known is not None:
         return known.strength
-    return grade(package, verdicts, driver=driver, environment=environment, bounds=BOUNDS)
+    return grade(
+        package,
+        verdicts,
+        driver=driver,
+        environment=environment,
+        bounds=BOUNDS,
+        on_progress=lambda tried, chosen: tell("mutants", tried=tried, chosen=chosen),
+    )
 
 
 def judged_by_strength(

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 
 from django.utils.translation import gettext as _
 
@@ -15,16 +13,27 @@ from experiences.blobs import open_blob
 from experiences.domain.verdicts import REPEATED, disagree
 from experiences.models import Verification, Version
 from experiences.services.grading import judged_by_strength, strength_of
+from experiences.workspace import workspace
 from keiken.errors import KeikenError, PackageError
 from keiken.package import Package, digest, unpack
 from keiken.package.manifest import Scenario
 from keiken.replay import Report, ScenarioVerdict, prove
+from keiken.replay.report import StepRecord
+from keiken.replay.request import Progress
 from keiken.sandbox import environments
 from keiken.sandbox.protocol import Capability, Driver, Environment
 from keiken.strength import Strength
 
 BUDGET_SECONDS = 30 * 60
 """For all scenarios of one version in one environment together, so that nobody's package holds a worker for hours."""
+
+
+Tell = Callable[..., None]
+"""Takes the kind of an entry of the live log and its fields; see ``experiences.domain.progress``."""
+
+
+def _silent(_kind: str, **_fields: object) -> None:
+    """Nobody watches."""
 
 
 class OurTrouble(KeikenError):
@@ -41,23 +50,25 @@ class Seen:
     strength: Strength | None = None
 
 
-def look(row: Verification, driver: Driver) -> Seen:
-    """Raises SandboxUnavailable where it cannot be tried here, OurTrouble where trying told nothing."""
+def look(row: Verification, driver: Driver, tell: Tell = _silent) -> Seen:
+    """What there is to see of the claimed row's version; ``tell`` is called while it goes on.
+
+    Raises SandboxUnavailable where it cannot be tried here, OurTrouble where trying told nothing."""
     environment = environments.get_or_local(row.environment_name)
     capability = driver.probe()
-    with tempfile.TemporaryDirectory(prefix="keiken-verify-") as folder:
+    with workspace() as folder:
         # The job's user must be able to pass through; the folder holds nothing but a published package.
-        Path(folder).chmod(0o755)
+        folder.chmod(0o755)
         try:
-            package = unpack(fetched(row.version), Path(folder) / "package")
+            package = unpack(fetched(row.version), folder / "package")
         except PackageError as error:
             # It was good enough when it was published; the rules have become stricter since.
             return Seen(environment, capability, _invalid(row, error))
-        verdicts = list(_verdicts(row, package, driver, environment))
+        verdicts = list(_verdicts(row, package, driver, environment, tell))
         trouble = next((verdict for verdict in verdicts if verdict.verdict == "error"), None)
         if trouble is not None:
             raise OurTrouble("verification_error", f"{trouble.scenario}: {trouble.reason}")
-        strength = strength_of(row, package, verdicts, driver=driver, environment=environment)
+        strength = strength_of(row, package, verdicts, driver=driver, environment=environment, tell=tell)
         return Seen(environment, capability, judged_by_strength(package, verdicts, strength), strength)
 
 
@@ -75,7 +86,7 @@ def fetched(version: Version) -> bytes:
 
 
 def _verdicts(
-    row: Verification, package: Package, driver: Driver, environment: Environment
+    row: Verification, package: Package, driver: Driver, environment: Environment, tell: Tell
 ) -> Iterator[ScenarioVerdict]:
     deadline = time.monotonic() + BUDGET_SECONDS
     for scenario in package.manifest.scenarios:
@@ -85,19 +96,50 @@ def _verdicts(
             reason = _("The scenarios before it took all of the {n} minutes there are for one version.")
             yield _unseen(row, scenario.name, "limit_exceeded", reason.format(n=BUDGET_SECONDS // 60))
         else:
-            yield believed(package, scenario, driver=driver, environment=environment)
+            verdict = believed(package, scenario, driver=driver, environment=environment, tell=tell)
+            tell("verdict", scenario=scenario.name, verdict=verdict.verdict, reason=verdict.reason)
+            yield verdict
 
 
-def believed(package: Package, scenario: Scenario, *, driver: Driver, environment: Environment) -> ScenarioVerdict:
+def believed(
+    package: Package, scenario: Scenario, *, driver: Driver, environment: Environment, tell: Tell = _silent
+) -> ScenarioVerdict:
     """The verdict of a scenario. A failing one is run a second time: if that passes, it is ``flaky``, 1 of 2."""
-    first = prove(package, scenario, driver=driver, environment=environment)
+
+    def run(number: int) -> ScenarioVerdict:
+        tell("scenario", scenario=scenario.name, run=number)
+        on_event = _steps_told(scenario, tell)
+        return prove(package, scenario, driver=driver, environment=environment, on_event=on_event)
+
+    first = run(1)
     if first.verdict not in REPEATED:
         return first
-    second = prove(package, scenario, driver=driver, environment=environment)
+    second = run(2)
     if not disagree(first.verdict, second.verdict):
         return first.model_copy(update={"repeated": second.evidence})
     reason = _("It passed in 1 of 2 identical runs. The other one: {reason}").format(reason=first.reason)
     return first.model_copy(update={"verdict": "flaky", "reason": reason, "repeated": second.evidence})
+
+
+def _steps_told(scenario: Scenario, tell: Tell) -> Progress:
+    """What a step's masked record says of it, in one entry when it begins and one when it ends."""
+
+    def told(what: str, record: StepRecord) -> None:
+        common = {"scenario": scenario.name, "step": record.id, "title": record.title}
+        if what == "started":
+            tell("step", **common, status="running")
+            return
+        tell(
+            "step",
+            **common,
+            status=record.status,
+            seconds=record.duration_seconds,
+            exit_code=record.exit_code,
+            reason=record.reason,
+            output="\n".join(filter(None, [record.stdout.strip(), record.stderr.strip()])),
+        )
+
+    return told
 
 
 def _invalid(row: Verification, error: PackageError) -> list[ScenarioVerdict]:

@@ -11,10 +11,12 @@ from contextlib import contextmanager
 from django.conf import settings
 from django.db import DatabaseError, connection
 
+from experiences.domain.progress import Entries
 from experiences.models import Verification
 from experiences.services.claim import claim, extend_lease, give_back, pause_seconds, tell_waiting
 from experiences.services.conclude import conclude
 from experiences.services.proving import BUDGET_SECONDS, look
+from experiences.services.write_progress import ProgressWriter
 from keiken.errors import KeikenError, SandboxUnavailable
 from keiken.sandbox import working_driver
 from keiken.sandbox.protocol import Driver
@@ -22,6 +24,7 @@ from keiken.sandbox.protocol import Driver
 logger = logging.getLogger(__name__)
 
 NO_ENVIRONMENT_SECONDS = 30
+PROGRESS_SECONDS = 1
 KEPT_SECONDS = 2 * BUDGET_SECONDS
 """No proof takes longer; a worker that hangs must lose its lease although its heartbeat goes on."""
 
@@ -48,9 +51,11 @@ def verify_next(*, environment_names: Sequence[str], worker: str = "") -> Verifi
 
 
 def _carry_out(row: Verification, driver: Driver) -> None:
+    entries = Entries()
+    entries.add("attempt", attempt=row.attempts, environment=row.environment_name)
     try:
-        with kept_alive(row):
-            seen = look(row, driver)
+        with kept_alive(row, ProgressWriter(row, entries)):
+            seen = look(row, driver, entries.add)
         conclude(row, seen)
     except SandboxUnavailable as error:
         # No attempt: nothing was tried, and it is to be proven as soon as there is a sandbox.
@@ -75,10 +80,12 @@ def _note(error: KeikenError) -> str:
 
 
 @contextmanager
-def kept_alive(row: Verification) -> Iterator[None]:
-    """Extend the lease from a thread of its own, so that a slow proof is not taken for a dead worker."""
+def kept_alive(row: Verification, progress: ProgressWriter) -> Iterator[None]:
+    """From a thread of its own, extend the lease, so that a slow proof is not taken for a dead worker, and tell how
+    far it is.
+    """
     done = threading.Event()
-    thread = threading.Thread(target=_beat, args=(row, done), name=f"lease of {row.pk}", daemon=True)
+    thread = threading.Thread(target=_beat, args=(row, done, progress), name=f"lease of {row.pk}", daemon=True)
     thread.start()
     try:
         yield
@@ -87,14 +94,30 @@ def kept_alive(row: Verification) -> Iterator[None]:
         thread.join()
 
 
-def _beat(row: Verification, done: threading.Event) -> None:
+def _beat(row: Verification, done: threading.Event, progress: ProgressWriter) -> None:
     deadline = time.monotonic() + KEPT_SECONDS
+    every = settings.KEIKEN.lease_seconds / 3
+    extend_at = time.monotonic() + every
     try:
-        while not done.wait(settings.KEIKEN.lease_seconds / 3) and time.monotonic() < deadline:
+        while not done.wait(min(PROGRESS_SECONDS, every)) and time.monotonic() < deadline:
+            _tell(progress)
+            if time.monotonic() < extend_at:
+                continue
             if not _extended(row):
                 logger.warning("verification %s was given to another worker", row.pk)
                 return
+            extend_at = time.monotonic() + every
+        _tell(progress)
     finally:
+        connection.close()
+
+
+def _tell(progress: ProgressWriter) -> None:
+    try:
+        progress.write()
+    except DatabaseError:
+        # Who watches waits a little; the proof does not.
+        logger.warning("how far a verification is could not be written down", exc_info=True)
         connection.close()
 
 

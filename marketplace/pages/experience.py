@@ -12,7 +12,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_safe
 
 from accounts.actors import Actor
-from experiences.access import version_for
+from experiences.access import may_see_evidence, version_for
 from experiences.models import CheckStrength, Experience, Version
 from experiences.selectors import strengths_of
 from licensing.drivers import PAID_KINDS
@@ -72,6 +72,7 @@ def version(request: HttpRequest, organization: str, name: str, version: str) ->
         "strips": verdicts.strips(),
         "outcomes": selectors.outcomes_of(found),
         "published_by": _public_name(found),
+        "may_watch": may_see_evidence(actor, found.experience),
         # A note may name folders and settings of this machine.
         "may_read_notes": actor.is_operator or actor.acts_for(found.experience.organization_id),
     }

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotModified
-from django.shortcuts import render
+from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import override
@@ -19,7 +19,7 @@ from accounts.actors import ANONYMOUS
 from accounts.domain.refusals import NotFound, Refusal
 from experiences.access import may_see_evidence, version_for, visible_experiences
 from experiences.evidence import Proof, done_verifications, outlined, proofs
-from experiences.models import Version
+from experiences.models import Verification, Version
 from experiences.public_log import signed_facts
 from marketplace import drawing
 from marketplace import proofs as shown
@@ -34,6 +34,8 @@ def verification(request: HttpRequest, organization: str, name: str, version: st
     """Every scenario of one concluded verification, step by step as far as the reader may see it."""
     actor = acting(request)
     found = version_for(actor, organization, name, version)
+    if found.verifications.filter(pk=number).exclude(state=Verification.State.DONE).exists():
+        return redirect("live", organization, name, found.version, number)
     proof = _proof(found, number)
     is_full = may_see_evidence(actor, found.experience)
     row = proof.verification

@@ -9,9 +9,11 @@ import click
 from keiken.cli.command import Command, pass_terminal
 from keiken.cli.search import rating
 from keiken.cli.show_evidence import answer_evidence
+from keiken.cli.show_follow import follow_verifications
 from keiken.cli.terminal import Terminal, heading, table, word
 from keiken.client import Reference, saved_login
 from keiken.client.shapes import ListingDetail, Version
+from keiken.errors import UsageError
 from keiken.i18n import _
 
 
@@ -24,18 +26,33 @@ from keiken.i18n import _
     flag_value="",
     help=_("What each step of the last verification did: in every environment, or in the one named."),
 )
+@click.option(
+    "--follow",
+    is_flag=True,
+    help=_("Watch the verifications of the version until each has its verdict; with --json one document on each line."),
+)
 @pass_terminal
-def command(terminal: Terminal, reference: str, evidence: str | None) -> None:
+def command(terminal: Terminal, reference: str, evidence: str | None, follow: bool) -> int | None:
     wanted = Reference.parse(reference)
+    if follow and evidence is not None:
+        raise UsageError(
+            "show_one_thing",
+            _("'--follow' and '--evidence' are two different things."),
+            _("Follow first; when the verdict is there, ask for the evidence."),
+        )
     with saved_login().client() as client:
+        if follow:
+            exact = wanted.at(client.version(wanted).version)
+            return follow_verifications(terminal, exact, client.progress)
         if evidence is not None:
             exact = wanted.at(client.version(wanted).version)
             answer_evidence(terminal, exact, client.evidence(exact, evidence))
-            return
+            return None
         detail = client.experience(wanted)
         version = client.version(wanted) if wanted.version or detail.latest_version else None
     document = {**detail.as_json(), "version": version.as_json() if version else None}
     terminal.answer(document, *_about(detail), *(_proof(version) if version else []))
+    return None
 
 
 def _about(item: ListingDetail) -> list[Any]:

@@ -45,6 +45,14 @@ class Terminal:
             text = _rendered(_console(sys.stdout), shown)
         _write(text)
 
+    def line(self, document: Any, *shown: RenderableType) -> None:
+        """One of several answers as they come: with ``--json`` one document on a line of its own."""
+        if self.wants_json:
+            text = _escaped(json.dumps(document, ensure_ascii=False, default=str)) + "\n"
+        else:
+            text = _rendered(_console(sys.stdout), shown)
+        _write(text)
+
     def note(self, text: str) -> None:
         """A line for a person, beside the answer."""
         if not self.wants_json:

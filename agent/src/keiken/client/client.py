@@ -105,6 +105,10 @@ class Client:
         path = f"{reference.version_path}/evidence"
         return self._get(shapes.EvidenceAnswer, path, params={"environment": environment} if environment else {})
 
+    def progress(self, reference: Reference) -> shapes.ProgressAnswer:
+        """The newest verification in each environment and what it is at. For the publisher and licensed ones only."""
+        return self._get(shapes.ProgressAnswer, f"{reference.version_path}/progress")
+
     def frontier(self, reference: Reference) -> shapes.FrontierAnswer:
         """Where the conditions end, as explorations have shown; proposals for the publisher only."""
         return self._get(shapes.FrontierAnswer, f"{reference.version_path}/frontier")

@@ -170,6 +170,45 @@ class Version(Shape):
     verifications: list[Verification] = Field(default_factory=list)
 
 
+class ProgressEntry(Shape):
+    """One entry of a live log; which of its parts there are depends on ``kind``."""
+
+    number: int
+    at: datetime
+    kind: str
+    scenario: str = ""
+    run: int = 1
+    step: str = ""
+    title: str = ""
+    status: str = ""
+    seconds: float = 0
+    exit_code: int | None = None
+    reason: str = ""
+    output: str = ""
+    verdict: str = ""
+    tried: int = 0
+    chosen: int = 0
+    attempt: int = 0
+
+
+class Watched(Shape):
+    """The newest verification in one environment. ``attempt``: the one that the entries are of."""
+
+    verification: str
+    environment: str
+    state: str
+    verdict: str = ""
+    attempt: int = 0
+    note: str = ""
+    entries: list[ProgressEntry] = Field(default_factory=list)
+    scenarios: list[ScenarioResult] = Field(default_factory=list)
+
+
+class ProgressAnswer(Shape):
+    digest: str
+    verifications: list[Watched] = Field(default_factory=list)
+
+
 class Compared(Shape):
     verification: str
     finished_at: datetime | None = None
