@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
@@ -9,7 +11,7 @@ from accounts.actors import Actor
 from accounts.models import Organization
 from experiences.models import Experience
 from licensing.drivers import DRIVERS
-from licensing.models import Grant, Offer, Terms
+from licensing.models import Grant, Movement, Offer, Order, Terms
 from licensing.offered import facts_of
 
 
@@ -24,7 +26,6 @@ def offers_of(experience: Experience, actor: Actor) -> list[Offer]:
     offers = Offer.objects.filter(experience=experience, is_active=True).select_related(
         "terms", "experience__organization"
     )
-    offers = offers.prefetch_related("bundled__organization")
     return [offer for offer in offers.order_by("created_at", "pk") if is_open_to(offer, actor)]
 
 
@@ -67,3 +68,14 @@ def grants_concerning(actor: Actor) -> QuerySet[Grant]:
 def terms_of(organization: Organization) -> QuerySet[Terms]:
     """An organization's own terms, all versions, without their texts."""
     return organization.terms.defer("text").order_by("name", "-version")
+
+
+def payments_between(buyer_ids: Iterable[int]) -> set[tuple[int, int]]:
+    """(buyer, seller) of every order of theirs that is paid for, with money that moved and was not given back."""
+    rows = Order.objects.filter(
+        organization_id__in=list(buyer_ids),
+        state=Order.State.PAID,
+        movements__kind=Movement.Kind.PAYMENT,
+        movements__amount_minor__gt=0,
+    )
+    return set(rows.values_list("organization_id", "offer__experience__organization_id").distinct())

@@ -9,6 +9,7 @@ from marketplace.api.experiences import ExperienceListView, ExperienceView, Sear
 from marketplace.api.field import RatingView, ReportView
 from marketplace.api.frontier import AcceptProposalView, FrontierView
 from marketplace.api.license import LicenseView
+from marketplace.api.reviews import HelpfulView, RatingListView, ReplyView
 from marketplace.api.root import IndexView, OpenApiView, UnknownAddressView
 
 EXPERIENCE = "experiences/<slug:organization>/<slug:name>"
@@ -26,6 +27,9 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path(f"{EXPERIENCE}/versions/<str:version>/frontier/accept", AcceptProposalView.as_view(), name="api_accept"),
     path(f"{EXPERIENCE}/reports", ReportView.as_view(), name="api_reports"),
     path(f"{EXPERIENCE}/rating", RatingView.as_view(), name="api_rating"),
+    path(f"{EXPERIENCE}/ratings", RatingListView.as_view(), name="api_ratings"),
+    path("ratings/<int:number>/reply", ReplyView.as_view(), name="api_reply"),
+    path("ratings/<int:number>/helpful", HelpfulView.as_view(), name="api_helpful"),
     path("", include("accounts.api_urls")),
     path("", include("experiences.api_urls")),
     path("", include("licensing.api_urls")),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from django.db.models import Avg, Count, F, Func, QuerySet, Window
+from django.db.models import Count, F, Func, QuerySet
 from django.db.models.fields.json import KeyTextTransform, KeyTransform
 from django.utils.translation import gettext as _
 
@@ -19,37 +19,12 @@ from keiken.conditions import Match, match, parse
 from licensing.models import Grant
 from licensing.selectors import grant_of, offers_of
 from marketplace.access import offer_summary
-from marketplace.models import Rating, ReplayReport
+from marketplace.models import ReplayReport
 from marketplace.paging import PAGE_SIZE, page, read_offset, write_offset
+from marketplace.quality import document_of, score_of
+from marketplace.reviews import ratings_of
 
-RATINGS_SHOWN = 20
 GRANTS_SHOWN = 200
-
-
-def ratings_of(experience_ids: Iterable[int]) -> dict[int, dict[str, Any]]:
-    """``{experience_id: {"mean": 4.5, "count": 2}}`` in one query; unrated ones have mean None."""
-    wanted = list(experience_ids)
-    rows = (
-        Rating.objects.filter(experience_id__in=wanted)
-        .values("experience_id")
-        .annotate(mean=Avg("stars"), count=Count("id"))
-    )
-    found = {row["experience_id"]: {"mean": round(row["mean"], 2), "count": row["count"]} for row in rows}
-    return {number: found.get(number, {"mean": None, "count": 0}) for number in wanted}
-
-
-def rated(experience: Experience) -> tuple[dict[str, Any], Sequence[Rating]]:
-    """What ``ratings_of`` tells of all ratings, and the latest of them, in one query."""
-    rows = list(
-        Rating.objects.filter(experience=experience)
-        .select_related("organization", "report")
-        .defer("report__report")
-        .annotate(mean=Window(Avg("stars")), count=Window(Count("id")))
-        .order_by("-changed_at")[:RATINGS_SHOWN]
-    )
-    if not rows:
-        return {"mean": None, "count": 0}, []
-    return {"mean": round(rows[0].mean, 2), "count": rows[0].count}, rows
 
 
 def outcomes_of(version: Version) -> list[tuple[str, int]]:
@@ -138,6 +113,7 @@ def _listing(
         "latest_version": latest.version,
         "verification": status,
         "rating": rating,
+        "quality": experience.quality,
     }
 
 
@@ -185,6 +161,7 @@ def listing_detail(actor: Actor, experience: Experience) -> dict[str, Any]:
     )
     return {
         **base,
+        "quality_parts": document_of(score_of(experience)),
         "versions": [
             {
                 "version": row.version,

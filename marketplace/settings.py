@@ -195,6 +195,7 @@ CELERY_BEAT_SCHEDULE = {
     "sweep-blobs": {"task": "experiences.tasks.sweep_blobs", "schedule": 24 * 3600},
     "end-grants": {"task": "licensing.tasks.end_grants", "schedule": 300},
     "sign-licenses": {"task": "licensing.tasks.sign_licenses", "schedule": 60},
+    "refresh-quality": {"task": "marketplace.tasks.refresh_quality", "schedule": 60},
     "payment-events": {"task": "licensing.tasks.process_events", "schedule": 60},
     "reconcile": {"task": "licensing.tasks.reconcile", "schedule": 24 * 3600},
 }

@@ -20,6 +20,7 @@ from marketplace.pages import (
     proofs,
     sales,
 )
+from marketplace.pages.reviews import give_rating, rating, ratings
 
 EXPERIENCE = "experiences/<slug:organization>/<slug:name>"
 ORGANIZATION = "organizations/<slug:slug>"
@@ -33,6 +34,9 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("facts", browse.facts, name="facts"),
     path("i18n/setlang/", set_language, name="set_language"),
     path(EXPERIENCE, experience.experience, name="experience"),
+    path(f"{EXPERIENCE}/ratings", ratings, name="ratings"),
+    path(f"{EXPERIENCE}/rate", give_rating, name="rate"),
+    path("ratings/<int:number>", rating, name="rating"),
     path(f"{EXPERIENCE}/offers/new", offers.new_offer, name="new_offer"),
     path(f"{EXPERIENCE}/offers/<uuid:offer_id>", offers.offer, name="offer"),
     path(f"{EXPERIENCE}/<str:version>/verifications/<uuid:number>", proofs.verification, name="verification"),

@@ -6,7 +6,6 @@ from licensing.models.payouts import Payout, PublisherAccount
 from licensing.models.purchases import (
     AccessRequest,
     Coupon,
-    Credit,
     InvoiceEntry,
     Movement,
     Order,
@@ -21,7 +20,6 @@ __all__ = [
     "AccessRequest",
     "CountedReplay",
     "Coupon",
-    "Credit",
     "Grant",
     "InvoiceEntry",
     "LedgerLine",

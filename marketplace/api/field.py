@@ -13,9 +13,9 @@ from experiences.access import experience_for
 from keiken.replay.report import Report
 from marketplace.api import shapes
 from marketplace.api.base import View, checked, problems
-from marketplace.models import Rating as RatingRow
 from marketplace.models import ReplayReport
-from marketplace.services.rate import rate
+from marketplace.reviews import document_of, ratings_for
+from marketplace.services.rate import Opinion, rate
 from marketplace.services.report import submit_report
 
 PROBLEMS_SHOWN = 20
@@ -52,7 +52,7 @@ class RatingView(View):
         responses={
             201: shapes.StoredRating,
             200: shapes.StoredRating,
-            **problems(400, 401, 403, 404, 413, 415),
+            **problems(400, 401, 403, 404, 413, 415, 422),
         },
     )
     def put(self, request: Request, organization: str, name: str) -> Response:
@@ -60,15 +60,10 @@ class RatingView(View):
         actor.require("rate")
         experience = experience_for(actor, organization, name)
         wanted = checked(shapes.RatingRequest, request.data)
-        row, created = rate(
-            actor=actor,
-            experience=experience,
-            stars=wanted["stars"],
-            text=wanted["text"],
-            replay_id=wanted["replay_id"],
-        )
-        body = _stored_rating(row, str(experience), actor.organization_slug)
-        return Response(body, status=201 if created else 200)
+        replay_id = wanted.pop("replay_id")
+        row, created = rate(actor=actor, experience=experience, opinion=Opinion(**wanted), replay_id=replay_id)
+        stored = ratings_for(actor, experience).get(pk=row.pk)
+        return Response(document_of(stored, str(experience)), status=201 if created else 200)
 
 
 def _report(data: object) -> Report:
@@ -95,16 +90,4 @@ def _stored_report(row: ReplayReport, experience: str) -> dict[str, object]:
         "outcome": row.outcome,
         "code": row.code,
         "created_at": row.created_at,
-    }
-
-
-def _stored_rating(row: RatingRow, experience: str, organization: str) -> dict[str, object]:
-    return {
-        "experience": experience,
-        "organization": organization,
-        "major": row.major,
-        "stars": row.stars,
-        "text": row.text,
-        "created_at": row.created_at,
-        "changed_at": row.changed_at,
     }

@@ -67,6 +67,21 @@ class Listing(serializers.Serializer[object]):
     latest_version = serializers.CharField(allow_null=True)
     verification = VerificationStatus()
     rating = Rating()
+    quality = serializers.FloatField(allow_null=True, help_text="0 to 1; null while it is not worked out.")
+
+
+class QualityComponent(serializers.Serializer[object]):
+    name = serializers.ChoiceField(["verification", "field", "ratings", "maintenance", "savings"])
+    value = serializers.FloatField(help_text="0 to 1.")
+    weight = serializers.FloatField(help_text="The weights add up to 1.")
+    evidence = serializers.DictField(help_text="The numbers it was worked out from: docs/quality.md.")
+
+
+class Quality(serializers.Serializer[object]):
+    value = serializers.FloatField(allow_null=True, help_text="The sum of value times weight.")
+    formula = serializers.IntegerField()
+    computed_at = serializers.DateTimeField(allow_null=True)
+    components = QualityComponent(many=True)
 
 
 class ListingPage(serializers.Serializer[object]):
@@ -83,6 +98,7 @@ class ListingQuery(serializers.Serializer[object]):
 
 
 class ListingDetail(Listing):
+    quality_parts = Quality()
     versions = serializers.ListField(child=serializers.DictField())
     offers = OfferSummary(many=True)
     granted = serializers.BooleanField(help_text="Your organization may download and replay it now.")
@@ -136,18 +152,45 @@ class StoredReport(serializers.Serializer[object]):
     created_at = serializers.DateTimeField()
 
 
+ANSWERS = ["yes", "partly", "no", ""]
+EFFORTS = ["none", "minutes", "hours", "days", ""]
+
+
 class RatingRequest(serializers.Serializer[object]):
     stars = serializers.IntegerField(min_value=1, max_value=5)
     text = serializers.CharField(required=False, allow_blank=True, max_length=4000, default="")
+    held = serializers.ChoiceField(ANSWERS, required=False, default="", help_text="Did it do what it promises?")
+    described = serializers.ChoiceField(ANSWERS, required=False, default="", help_text="Was the description right?")
+    effort_saved = serializers.ChoiceField(EFFORTS, required=False, default="", help_text="What did it save?")
     replay_id = serializers.UUIDField(help_text="A replay that your organization has reported.")
 
 
+class UsedIn(serializers.Serializer[object]):
+    os_id = serializers.CharField(allow_blank=True)
+    os_version = serializers.CharField(allow_blank=True)
+    environment = serializers.CharField(allow_blank=True)
+
+
+class Reply(serializers.Serializer[object]):
+    text = serializers.CharField()
+    at = serializers.DateTimeField()
+
+
 class StoredRating(serializers.Serializer[object]):
+    id = serializers.IntegerField()
     experience = serializers.CharField()
     organization = serializers.CharField()
     major = serializers.IntegerField()
     stars = serializers.IntegerField()
     text = serializers.CharField(allow_blank=True)
+    held = serializers.ChoiceField(ANSWERS, allow_blank=True)
+    described = serializers.ChoiceField(ANSWERS, allow_blank=True)
+    effort_saved = serializers.ChoiceField(EFFORTS, allow_blank=True)
+    outcome = serializers.ChoiceField(OUTCOMES, help_text="Of the replay it rests on.")
+    used_in = UsedIn()
+    helpful = serializers.IntegerField(help_text="How many organizations found it helpful.")
+    reply = Reply(allow_null=True, help_text="The publisher's.")
+    is_hidden = serializers.BooleanField(help_text="By moderation; only its own organization still sees it.")
     created_at = serializers.DateTimeField()
     changed_at = serializers.DateTimeField()
 

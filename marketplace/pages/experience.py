@@ -15,12 +15,13 @@ from accounts.actors import Actor
 from experiences.access import may_see_evidence, version_for
 from experiences.models import CheckStrength, Experience, Version
 from experiences.selectors import strengths_of
-from licensing.drivers import PAID_KINDS
-from licensing.models import Grant, Offer
 from licensing.selectors import grant_of, offers_of
 from marketplace import frontier, proofs, selectors, wording
 from marketplace.pages.base import acting, page
 from marketplace.pages.browse import session_facts
+from marketplace.quality import score_of
+from marketplace.quality_wording import quality_sheet
+from marketplace.reviews import best_of
 from marketplace.skill import render_skill
 from marketplace.strength_wording import strength_sheet
 
@@ -35,7 +36,7 @@ def experience(request: HttpRequest, organization: str, name: str) -> HttpRespon
     versions = selectors.versions_of(found)
     shown = [item for item in versions if item.yanked_at is None][: proofs.MATRIX_VERSIONS]
     verdicts = proofs.Verdicts([version, *(item for item in shown if item.pk != version.pk)])
-    rating, ratings = selectors.rated(found)
+    rating, ratings = best_of(actor, found)
     context = {
         **_head(found, version),
         **_license(actor, found),
@@ -47,6 +48,7 @@ def experience(request: HttpRequest, organization: str, name: str) -> HttpRespon
         **_badge(found),
         "rating": rating,
         "ratings": ratings,
+        "quality": quality_sheet(score_of(found)),
         "versions": versions,
         "fit": selectors.fit_of(version, facts) if facts else None,
     }
@@ -107,16 +109,9 @@ def _license(actor: Actor, found: Experience) -> dict[str, Any]:
         "own": own,
         "grant": grant,
         "granted": grant is not None,
-        "offers": [] if own else _takable(offers_of(found, actor), grant),
+        "offers": [] if own or grant else list(offers_of(found, actor)),
         "can_offer": own and "publish" in actor.scopes,
     }
-
-
-def _takable(offers: Iterable[Offer], held: Grant | None) -> list[Offer]:
-    """With a license, only what may be bought in its place."""
-    if held is None:
-        return list(offers)
-    return [offer for offer in offers if offer.kind in PAID_KINDS and offer.pk != held.acceptance.offer_id]
 
 
 def _public_name(version: Version) -> str:

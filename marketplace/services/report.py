@@ -21,6 +21,7 @@ from licensing.services.issue_token import is_counted
 from marketplace.access import entitlement
 from marketplace.domain.reports import TROUBLING, asks_for_proof
 from marketplace.models import ReplayReport
+from marketplace.services.scoring import ask_for_score
 
 
 def submit_report(*, actor: Actor, experience: Experience, report: Report) -> tuple[ReplayReport, bool]:
@@ -46,6 +47,7 @@ def submit_report(*, actor: Actor, experience: Experience, report: Report) -> tu
                 organization_id=actor.organization_id,
                 details={"replay_id": str(row.replay_id), "outcome": row.outcome},
             )
+            ask_for_score(experience.pk)
     if not created and row.report != body:
         raise Conflict(
             "replay_id_taken",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
 
 from keiken.replay.evidence import Evidence
 
@@ -79,6 +79,15 @@ class ExecutorRecord(Record):
     limits_enforced: bool = True
 
 
+class Savings(Record):
+    """What the replay saved instead of finding the way again, as its reporter reckons; None where it is not told."""
+
+    steps: int | None = Field(None, ge=0, le=1_000_000)
+    """Tool calls or commands."""
+    model_tokens: int | None = Field(None, ge=0, le=10_000_000_000)
+    """Read and written by language models."""
+
+
 class Report(Record):
     """One replay. ``replay_id`` makes submitting it twice harmless."""
 
@@ -105,6 +114,15 @@ class Report(Record):
     started_at: datetime
     duration_seconds: float = 0
     replayer: str = ""
+    savings: Savings | None = None
+    """Added when it is reported; a report without has the same form as before there was this."""
+
+    @model_serializer(mode="wrap")
+    def _without_empty_savings(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        document: dict[str, Any] = dump(self)
+        if document.get("savings") is None:
+            document.pop("savings", None)
+        return document
 
 
 class ScenarioVerdict(Record):

@@ -7,7 +7,7 @@ import math
 Z95 = 1.959963984540054
 
 
-def wilson(hits: int, n: int) -> tuple[float, float]:
+def wilson(hits: float, n: float) -> tuple[float, float]:
     """Lower and upper bound of the 95 % score interval (Wilson 1927) of ``hits`` of ``n``; (0, 1) when n is 0.
 
     Unlike the textbook interval it stays within 0 and 1 and is honest for few trials: 1 of 1 gives 0.21 to 1.

@@ -1,16 +1,15 @@
-"""What joins the three: reports from the field, and ratings that rest on them."""
+"""Reports from the field."""
 
 from __future__ import annotations
 
 import uuid
 
-from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 
 from accounts.models import Organization
-from experiences.models import Experience, Version
+from experiences.models import Version
 
 
 class ReplayReport(models.Model):
@@ -31,6 +30,7 @@ class ReplayReport(models.Model):
     created_at = models.DateTimeField(default=timezone.now)
 
     class Meta:
+        indexes = [models.Index(fields=["version", "-created_at"], name="replay_report_by_version")]
         constraints = [
             models.UniqueConstraint(fields=["organization", "replay_id"], name="replay_report_once"),
             models.CheckConstraint(
@@ -41,25 +41,3 @@ class ReplayReport(models.Model):
 
     def __str__(self) -> str:
         return f"{self.version_id} {self.outcome}"
-
-
-class Rating(models.Model):
-    """One per organization and version line, only after a reported replay."""
-
-    experience = models.ForeignKey(Experience, on_delete=models.PROTECT, related_name="ratings")
-    major = models.PositiveIntegerField()
-    organization = models.ForeignKey(Organization, on_delete=models.PROTECT, related_name="ratings")
-    report = models.ForeignKey(ReplayReport, on_delete=models.PROTECT, related_name="ratings")
-    stars = models.PositiveSmallIntegerField(validators=[MinValueValidator(1), MaxValueValidator(5)])
-    text = models.TextField(blank=True, max_length=4000)
-    created_at = models.DateTimeField(default=timezone.now)
-    changed_at = models.DateTimeField(default=timezone.now)
-
-    class Meta:
-        constraints = [
-            models.UniqueConstraint(fields=["experience", "major", "organization"], name="rating_once"),
-            models.CheckConstraint(condition=Q(stars__gte=1, stars__lte=5), name="rating_stars_one_to_five"),
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.stars} for {self.experience_id}"
