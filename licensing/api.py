@@ -71,6 +71,13 @@ KINDS = list(DRIVERS)
 
 
 class PricingShape(serializers.Serializer[object]):
+    plan = serializers.CharField(
+        required=False,
+        allow_blank=True,
+        default="",
+        max_length=40,
+        help_text="Tells it from other offers of its kind, like 'team'.",
+    )
     price_minor = serializers.IntegerField(
         required=False, default=0, min_value=0, help_text="Without tax, in the currency's smallest unit."
     )
@@ -101,6 +108,9 @@ class OfferShape(serializers.Serializer[object]):
     pricing = PricingShape()
     price = serializers.CharField(allow_blank=True, help_text="In words, without tax.")
     is_private = serializers.BooleanField()
+    bundled = serializers.ListField(
+        child=serializers.CharField(), help_text="Further experiences that a license on it opens: organization/name."
+    )
 
 
 class OfferList(serializers.Serializer[object]):
@@ -120,6 +130,13 @@ class OfferRequest(serializers.Serializer[object]):
         default=list,
         max_length=100,
         help_text="Organizations it is made to; empty: everybody sees it.",
+    )
+    bundled = serializers.ListField(
+        child=serializers.SlugField(max_length=64),
+        required=False,
+        default=list,
+        max_length=100,
+        help_text="Names of further experiences of yours that the license opens.",
     )
 
 
@@ -223,6 +240,7 @@ class OfferListView(ActorView):
             grant_days=wanted["grant_days"],
             pricing=Pricing(**wanted.get("pricing", {})),
             recipients=recipients_named(wanted["recipients"]),
+            bundled=[experience_for(actor, organization, name) for name in wanted["bundled"]],
         )
         return Response(_offer(made), status=201)
 
@@ -315,6 +333,7 @@ def _offer(offer: Offer) -> dict[str, Any]:
         "pricing": {field.name: getattr(offer, field.name) for field in fields(Pricing)},
         "price": in_words(offer.price_minor, offer.currency) if offer.price_minor else "",
         "is_private": offer.is_private,
+        "bundled": [str(row) for row in offer.bundled.all()],
     }
 
 

@@ -31,8 +31,10 @@ class OrderShape(serializers.Serializer[object]):
     currency = serializers.CharField()
     net_minor = serializers.IntegerField(help_text="In the currency's smallest unit, like every amount here.")
     tax_minor = serializers.IntegerField()
-    total_minor = serializers.IntegerField()
-    total = serializers.CharField(help_text="In words.")
+    total_minor = serializers.IntegerField(help_text="With tax; of a subscription, for each period.")
+    credit_minor = serializers.IntegerField(help_text="Set off for what it replaces, without tax.")
+    due_minor = serializers.IntegerField(help_text="What the first payment comes to.")
+    total = serializers.CharField(help_text="What the first payment comes to, in words.")
     checkout_url = serializers.CharField(allow_blank=True, help_text="Where a person goes on to pay; empty by invoice.")
     period_end = serializers.DateTimeField(allow_null=True)
     ends_with_period = serializers.BooleanField()
@@ -212,7 +214,9 @@ def order_shape(order: Order) -> dict[str, Any]:
         "net_minor": order.net_minor,
         "tax_minor": order.tax_minor,
         "total_minor": order.total_minor,
-        "total": in_words(order.total_minor, order.currency),
+        "credit_minor": order.credit_minor,
+        "due_minor": order.due_minor,
+        "total": in_words(order.due_minor, order.currency),
         "checkout_url": order.checkout_url,
         "period_end": order.period_end,
         "ends_with_period": order.ends_with_period,

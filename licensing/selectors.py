@@ -26,6 +26,7 @@ def offers_of(experience: Experience, actor: Actor) -> list[Offer]:
     offers = Offer.objects.filter(experience=experience, is_active=True).select_related(
         "terms", "experience__organization"
     )
+    offers = offers.prefetch_related("bundled__organization")
     return [offer for offer in offers.order_by("created_at", "pk") if is_open_to(offer, actor)]
 
 

@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 
 from licensing.domain.bookkeeping import in_words, part_of
 from licensing.drivers import PAID_KINDS
-from licensing.models import Offer
+from licensing.models import Offer, Order
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,6 +17,8 @@ class Quote:
     """An order's amounts in words. ``tax`` and ``total`` are empty where the provider reckons the tax."""
 
     net: str
+    credit: str = ""
+    """What is set off for the license that it replaces."""
     tax: str = ""
     total: str = ""
 
@@ -35,13 +37,21 @@ def price_of(offer: Offer) -> str:
     return _("{price} once").format(price=price)
 
 
-def quote_of(offer: Offer) -> Quote | None:
+def quote_of(offer: Offer, *, credit_minor: int = 0) -> Quote | None:
     """What an order comes to without a coupon, as ``place_order`` reckons it; None for what is not ordered."""
     if offer.kind not in PAID_KINDS:
         return None
     configuration = settings.KEIKEN
     net = in_words(offer.price_minor, offer.currency)
+    credit = in_words(credit_minor, offer.currency) if credit_minor else ""
     if configuration.payments != "invoice":
-        return Quote(net=net)
-    tax = part_of(offer.price_minor, configuration.tax_basis_points)
-    return Quote(net=net, tax=in_words(tax, offer.currency), total=in_words(offer.price_minor + tax, offer.currency))
+        return Quote(net=net, credit=credit)
+    tax_minor = part_of(offer.price_minor, configuration.tax_basis_points)
+    order = Order(net_minor=offer.price_minor, tax_minor=tax_minor, credit_minor=credit_minor)
+    tax = order.due_minor - (offer.price_minor - credit_minor)
+    return Quote(
+        net=net,
+        credit=credit,
+        tax=in_words(tax, offer.currency),
+        total=in_words(order.due_minor, offer.currency),
+    )

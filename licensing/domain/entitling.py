@@ -23,6 +23,7 @@ class Subscription:
 
     status: SubscriptionStatus
     period_end: datetime
+    period_start: datetime | None = None
     ends_with_period: bool = False
     ended_at: datetime | None = None
 
@@ -37,6 +38,8 @@ class Facts:
     """The checkout was given up or has expired: nothing will be paid."""
     tax_minor: int | None = None
     """The tax as the provider reckoned it at the checkout; None where it is ours to reckon."""
+    due_minor: int | None = None
+    """What the provider asked for at the checkout; None where it is ours to say."""
 
     def total(self, *kinds: str) -> int:
         return sum(fact.amount_minor for fact in self.movements if fact.kind in kinds)
@@ -55,33 +58,52 @@ class Standing:
     """``license_refunded`` or ``license_disputed``; empty while nothing speaks against it."""
 
 
-def standing_of(facts: Facts, *, total_minor: int, grant_days: int | None) -> Standing:
-    """Decide from the facts alone: whoever hears them twice, late or in another order comes to the same."""
+def standing_of(facts: Facts, *, total_minor: int, due_minor: int, grant_days: int | None) -> Standing:
+    """Decide from the facts alone: whoever hears them twice, late or in another order comes to the same.
+
+    ``total_minor``: what it costs, each period; ``due_minor``: what the first payment comes to, after a credit.
+    """
     is_trial = facts.subscription is not None and facts.subscription.status == "trialing"
     paid = facts.total("payment")
     if paid == 0 and not is_trial:
         return Standing(order="canceled" if facts.is_canceled else "open")
     starts_at = min((fact.at for fact in facts.movements if fact.kind == "payment"), default=None)
     reversed_minor = facts.total("refund", "dispute_lost")
-    ends_at = _end(facts, starts_at, grant_days, kept=1 - reversed_minor / paid if paid else 1)
+    ends_at = _end(facts, starts_at, grant_days, paid_minor=paid, period_minor=total_minor)
     if ends_at is not None and starts_at is not None:
         ends_at = max(ends_at, starts_at + SHORTEST)
     if facts.total("dispute_lost") or (paid and reversed_minor >= paid):
         code = "license_disputed" if facts.total("dispute_lost") else "license_refunded"
         return Standing(order="refunded", is_granted=True, starts_at=starts_at, ends_at=ends_at, revoked_code=code)
-    if facts.subscription is None and paid < total_minor:
+    if facts.subscription is None and paid < (due_minor if facts.due_minor is None else facts.due_minor):
         return Standing(order="open")
     is_frozen = bool(_open_disputes(facts))
     return Standing(order="paid", is_granted=True, starts_at=starts_at, ends_at=ends_at, is_frozen=is_frozen)
 
 
-def _end(facts: Facts, starts_at: datetime | None, grant_days: int | None, *, kept: float) -> datetime | None:
+def _end(
+    facts: Facts, starts_at: datetime | None, grant_days: int | None, *, paid_minor: int, period_minor: int
+) -> datetime | None:
     """With the subscription, or after the days that are still paid for; None until revoked."""
     if facts.subscription is not None:
-        return _subscription_end(facts.subscription)
+        return _shortened(facts, facts.subscription, period_minor)
     if grant_days and starts_at:
+        kept = 1 - facts.total("refund", "dispute_lost") / paid_minor
         return starts_at + timedelta(seconds=round(grant_days * 86_400 * kept))
     return None
+
+
+def _shortened(facts: Facts, subscription: Subscription, period_minor: int) -> datetime:
+    """Without grace, and shorter, where part of the present period's price was given back."""
+    start = subscription.period_start
+    if start is None or not period_minor:
+        return _subscription_end(subscription)
+    back = sum(fact.amount_minor for fact in facts.movements if fact.kind == "refund" and fact.at >= start)
+    if not back:
+        return _subscription_end(subscription)
+    length = (subscription.period_end - start).total_seconds()
+    kept = start + timedelta(seconds=round(length * max(0.0, 1 - back / period_minor)))
+    return min(kept, _subscription_end(subscription))
 
 
 def _open_disputes(facts: Facts) -> set[str]:

@@ -6,6 +6,7 @@ from licensing.models.payouts import Payout, PublisherAccount
 from licensing.models.purchases import (
     AccessRequest,
     Coupon,
+    Credit,
     InvoiceEntry,
     Movement,
     Order,
@@ -20,6 +21,7 @@ __all__ = [
     "AccessRequest",
     "CountedReplay",
     "Coupon",
+    "Credit",
     "Grant",
     "InvoiceEntry",
     "LedgerLine",

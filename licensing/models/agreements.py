@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from typing import Final
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
@@ -12,6 +13,9 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.models import SLUG, Organization
 from experiences.models import Experience
+
+PLACE: Final = ("experience", "kind", "plan", "currency", "interval")
+"""Of public offers that agree in these only one is active."""
 
 
 class Terms(models.Model):
@@ -68,6 +72,8 @@ class Offer(models.Model):
     """Further experiences of the same publisher that a license on this offer opens."""
     terms = models.ForeignKey(Terms, on_delete=models.PROTECT, related_name="offers")
     kind = models.CharField(max_length=12, choices=Kind.choices)
+    plan = models.CharField(max_length=40, blank=True, validators=[SLUG])
+    """What tells it from others of its kind, like ``team``; empty where there is one only."""
     grant_days = models.PositiveIntegerField(null=True, blank=True)
     """How long a grant lasts; None means until revoked."""
     price_minor = models.PositiveBigIntegerField(default=0)
@@ -92,10 +98,15 @@ class Offer(models.Model):
     is_active = models.BooleanField(default=True)
     created_at = models.DateTimeField(default=timezone.now)
 
+    @property
+    def place(self) -> dict[str, object]:
+        """What a public offer shares with the one that takes its place."""
+        return {name: getattr(self, name) for name in PLACE}
+
     class Meta:
         constraints = [
             models.UniqueConstraint(
-                fields=["experience", "kind"],
+                fields=list(PLACE),
                 condition=Q(is_active=True, is_private=False),
                 name="offer_active_once",
             ),

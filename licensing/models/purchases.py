@@ -67,6 +67,10 @@ class Order(models.Model):
     tax_minor = models.PositiveBigIntegerField(default=0)
     fee_minor = models.PositiveBigIntegerField(default=0)
     """The platform's part of the net amount."""
+    credit_minor = models.PositiveBigIntegerField(default=0)
+    """What the first payment is lower by, without tax: the unused part of the licenses that this one replaces."""
+    trial_days = models.PositiveSmallIntegerField(default=0)
+    """Of a subscription: given once to an organization for an experience."""
     state = models.CharField(max_length=8, choices=State.choices, default=State.OPEN)
     external_id = models.CharField(max_length=200, blank=True)
     """The provider's own id: a Checkout Session; empty until it is made."""
@@ -91,10 +95,33 @@ class Order(models.Model):
 
     @property
     def total_minor(self) -> int:
+        """With tax; of a subscription, what each period costs."""
         return self.net_minor + self.tax_minor
+
+    @property
+    def due_minor(self) -> int:
+        """What the first payment comes to: the total less the credit and its share of the tax."""
+        if not self.credit_minor:
+            return self.total_minor
+        return self.total_minor - self.credit_minor - self.tax_minor * self.credit_minor // self.net_minor
 
     def __str__(self) -> str:
         return f"K-{self.number:06}"
+
+
+class Credit(models.Model):
+    """What an order is cheaper by because it replaces another, paid one. It stands while the order does."""
+
+    order = models.ForeignKey(Order, on_delete=models.PROTECT, related_name="credits")
+    replaced = models.ForeignKey(Order, on_delete=models.PROTECT, related_name="credited_in")
+    amount_minor = models.PositiveBigIntegerField()
+    """Without tax; zero where nothing was left of it."""
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["order", "replaced"], name="credit_once")]
+
+    def __str__(self) -> str:
+        return f"{self.amount_minor} of {self.replaced_id} for {self.order_id}"
 
 
 class Movement(models.Model):

@@ -23,7 +23,7 @@ def onboarding_url(external_id: str, return_url: str) -> str:
     """Where the publisher tells Stripe who they are; good for some minutes. Raises ProviderTrouble."""
     with asking() as api:
         link = api.v1.account_links.create(
-            {"account": external_id, "refresh_url": return_url, "return_url": return_url, "type": "account_onboarding"}
+            {"account": external_id, "refresh_url": return_url, "return_url": return_url, "type": "account_onboarding"},
         )
     return link.url
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
+
+from django.utils import timezone
 
 from licensing.domain.bookkeeping import Fact
-from licensing.domain.entitling import Facts, Subscription
+from licensing.domain.entitling import GRACE, Facts, Subscription
 from licensing.domain.periods import after_interval
 from licensing.models import InvoiceEntry, Order
 from licensing.payments.protocol import Started
@@ -45,14 +47,29 @@ class InvoiceProvider:
 
 
 def _subscription(order: Order, movements: list[Fact]) -> Subscription | None:
-    """Each full payment pays for one interval, the next beginning where the last ended or when it was paid."""
+    """Each price that has come in whole pays for one interval, beginning where the last ended or when it was paid."""
     if not order.offer.interval:
         return None
+    paid_minor, due_minor = 0, order.due_minor
+    period_start: datetime | None = None
     period_end: datetime | None = None
     for fact in sorted(movements, key=lambda fact: (fact.at, fact.external_id)):
-        if fact.kind == "payment":
-            begins = max(period_end, fact.at) if period_end else fact.at
-            period_end = after_interval(begins, order.offer.interval)
+        paid_minor += fact.amount_minor if fact.kind == "payment" else 0
+        while paid_minor >= due_minor and fact.kind == "payment":
+            period_start = max(period_end, fact.at) if period_end else fact.at
+            period_end = after_interval(period_start, order.offer.interval)
+            paid_minor, due_minor = paid_minor - due_minor, order.total_minor
     if period_end is None:
+        return _trial(order)
+    return Subscription(
+        status="active", period_start=period_start, period_end=period_end, ends_with_period=order.ends_with_period
+    )
+
+
+def _trial(order: Order) -> Subscription | None:
+    """From the order on; when nothing has come by its end and a week of grace, the order waits like any other."""
+    period_end = order.created_at + timedelta(days=order.trial_days)
+    is_canceled = order.state == Order.State.CANCELED
+    if not order.trial_days or is_canceled or period_end + GRACE <= timezone.now():
         return None
-    return Subscription(status="active", period_end=period_end, ends_with_period=order.ends_with_period)
+    return Subscription(status="trialing", period_end=period_end, ends_with_period=order.ends_with_period)

@@ -1,8 +1,10 @@
 """Stripe: Checkout for the payment, Billing for subscriptions. Only the endpoints named here are used:
 
-POST /v1/checkout/sessions · GET /v1/checkout/sessions/{id} · POST …/expire · GET /v1/payment_intents/{id} ·
-GET, POST /v1/refunds · GET /v1/disputes · GET, POST /v1/subscriptions/{id} · GET /v1/invoices · GET /v1/events ·
-POST /v1/billing_portal/sessions; and those of ``connect``. A restricted key needs exactly these.
+POST /v1/checkout/sessions · GET /v1/checkout/sessions/{id} · POST …/expire · POST /v1/coupons ·
+GET /v1/payment_intents/{id} · GET, POST /v1/refunds · GET /v1/disputes · GET, POST /v1/subscriptions/{id} ·
+GET /v1/invoices · POST /v1/billing_portal/sessions; and those of ``connect``. A restricted key needs exactly these
+(docs/money.md names its permissions). Every write carries an idempotency key: ours where a
+later try must be the same write, else the SDK's own for the tries of one call.
 """
 
 from __future__ import annotations
@@ -57,7 +59,8 @@ class StripeProvider:
     def start(self, order: Order, *, return_url: str) -> Started:
         with asking() as api:
             session = api.v1.checkout.sessions.create(
-                cast(Any, _session_parameters(order, return_url)), {"idempotency_key": f"order-{order.pk}"}
+                cast(Any, _session_parameters(order, return_url, _credit(api, order))),
+                {"idempotency_key": f"order-{order.pk}"},
             )
         return Started(external_id=session.id, checkout_url=session.url or "")
 
@@ -67,22 +70,32 @@ class StripeProvider:
         with asking() as api:
             session = api.v1.checkout.sessions.retrieve(order.external_id)
             if session.mode == "subscription":
-                return _subscription_facts(api, session)
+                return _subscription_facts(api, session, order)
             movements = _movements(api, session.payment_intent) if session.payment_intent else []
-        return Facts(movements=movements, is_canceled=session.status == "expired", tax_minor=_tax(session))
+        return Facts(
+            movements=movements,
+            is_canceled=session.status == "expired",
+            tax_minor=_tax(session, order),
+            due_minor=session.amount_total,
+        )
 
     def refund(self, order: Order, *, amount_minor: int, key: str) -> None:
         with asking() as api:
-            session = api.v1.checkout.sessions.retrieve(order.external_id)
-            intent = session.payment_intent
-            if session.mode == "subscription":
-                intent = next((intent for _invoice, intent in _paid_invoices(api, _id(session.subscription))), None)
-            if intent is None:
-                raise ProviderTrouble("nothing was paid yet")
-            api.v1.refunds.create(
-                {"payment_intent": _id(intent), "amount": amount_minor, "metadata": {"order": str(order.pk)}},
-                {"idempotency_key": f"refund-{key}"},
-            )
+            left = amount_minor
+            for intent, free in _refundable(api, api.v1.checkout.sessions.retrieve(order.external_id), key):
+                part = min(left, free)
+                if part:
+                    api.v1.refunds.create(
+                        {
+                            "payment_intent": intent,
+                            "amount": part,
+                            "metadata": {"order": str(order.pk), "key": key},
+                        },
+                        {"idempotency_key": f"refund-{key}-{intent}"},
+                    )
+                left -= part
+            if left:
+                raise ProviderTrouble("less was paid than is to go back")
 
     def cancel(self, order: Order) -> None:
         with asking() as api:
@@ -94,10 +107,42 @@ class StripeProvider:
                     {"idempotency_key": f"cancel-{order.pk}"},
                 )
             elif session.status == "open":
-                api.v1.checkout.sessions.expire(order.external_id)
+                api.v1.checkout.sessions.expire(order.external_id, {}, {"idempotency_key": f"expire-{order.pk}"})
 
 
-def _session_parameters(order: Order, return_url: str) -> dict[str, Any]:
+def _credit(api: stripe.StripeClient, order: Order) -> str:
+    """A coupon for once that takes the credit off the first payment; empty where there is none."""
+    if not order.credit_minor:
+        return ""
+    coupon = api.v1.coupons.create(
+        {
+            "amount_off": order.credit_minor,
+            "currency": order.currency.lower(),
+            "duration": "once",
+            "max_redemptions": 1,
+            "name": "Unused part of the present license",
+            "metadata": {"order": str(order.pk)},
+        },
+        {"idempotency_key": f"credit-{order.pk}"},
+    )
+    return coupon.id
+
+
+def _refundable(api: stripe.StripeClient, session: Any, key: str) -> Iterator[tuple[str, int]]:
+    """Each payment, newest first, with what can go back of it beside the refund ``key``: a second try is the same."""
+    if session.mode == "subscription":
+        paid = [intent for _invoice, intent in _paid_invoices(api, _id(session.subscription)) if intent]
+    else:
+        paid = [_id(session.payment_intent)] if session.payment_intent else []
+    for intent in reversed(paid):
+        received = api.v1.payment_intents.retrieve(intent).amount_received
+        found = api.v1.refunds.list({"payment_intent": intent, "limit": 100}).auto_paging_iter()
+        others = [refund.to_dict() for refund in found if refund.status not in ("failed", "canceled")]
+        gone = sum(refund["amount"] for refund in others if (refund["metadata"] or {}).get("key") != key)
+        yield intent, max(0, received - gone)
+
+
+def _session_parameters(order: Order, return_url: str, credit: str) -> dict[str, Any]:
     offer, metadata = order.offer, {"order": str(order.pk)}
     price: dict[str, Any] = {
         "currency": order.currency.lower(),
@@ -116,19 +161,25 @@ def _session_parameters(order: Order, return_url: str) -> dict[str, Any]:
     }
     if offer.interval:
         price["recurring"] = {"interval": offer.interval}
-        trial = {"trial_period_days": offer.trial_days} if offer.trial_days else {}
+        trial = {"trial_period_days": order.trial_days} if order.trial_days else {}
         parameters["subscription_data"] = {"metadata": metadata, **trial}
     else:
         parameters["payment_intent_data"] = {"metadata": metadata}
+    if credit:
+        parameters["discounts"] = [{"coupon": credit}]
     return parameters
 
 
-def _subscription_facts(api: stripe.StripeClient, session: Any) -> Facts:
+def _subscription_facts(api: stripe.StripeClient, session: Any, order: Order) -> Facts:
     if not session.subscription:
         return Facts(is_canceled=session.status == "expired")
     subscription = api.v1.subscriptions.retrieve(_id(session.subscription))
+    items = subscription["items"].data
     movements: list[Fact] = []
+    tax_minor: int | None = None
     for invoice, intent in _paid_invoices(api, subscription.id):
+        if tax_minor is None:
+            tax_minor = _scaled(_taxes(invoice), invoice.total_excluding_tax, order.net_minor)
         moved = _movements(api, intent) if intent else []
         # The invoice is what was paid, however many attempts its payment took.
         movements += [fact for fact in moved if fact.kind != "payment"]
@@ -137,12 +188,24 @@ def _subscription_facts(api: stripe.StripeClient, session: Any) -> Facts:
         movements=movements,
         subscription=Subscription(
             status=cast(Any, subscription.status if subscription.status in _STATUS else "unpaid"),
-            period_end=_moment(max(item.current_period_end for item in subscription["items"].data)),
+            period_start=_moment(min(item.current_period_start for item in items)),
+            period_end=_moment(max(item.current_period_end for item in items)),
             ends_with_period=subscription.cancel_at_period_end,
             ended_at=_moment(subscription.ended_at) if subscription.ended_at else None,
         ),
-        tax_minor=_tax(session),
+        tax_minor=tax_minor,
     )
+
+
+def _taxes(invoice: Any) -> int:
+    return sum(tax.amount for tax in invoice.total_taxes or [])
+
+
+def _scaled(tax_minor: int, of_minor: int | None, net_minor: int) -> int:
+    """The tax on the whole net price, where it is known of a part: a credit lowers the first payment only."""
+    if not of_minor or of_minor == net_minor:
+        return tax_minor
+    return (2 * tax_minor * net_minor + of_minor) // (2 * of_minor)
 
 
 def _paid_invoices(api: stripe.StripeClient, subscription_id: str) -> Iterator[tuple[Any, str | None]]:
@@ -182,9 +245,11 @@ def _dispute_facts(dispute: Any) -> list[Fact]:
     return [Fact(kind, dispute.id, dispute.amount, at) for kind in kinds]
 
 
-def _tax(session: Any) -> int | None:
+def _tax(session: Any, order: Order) -> int | None:
     details = session.total_details
-    return int(details.amount_tax) if details and session.status == "complete" else None
+    if not details or session.status != "complete":
+        return None
+    return _scaled(int(details.amount_tax), session.amount_total - details.amount_tax, order.net_minor)
 
 
 def _id(reference: Any) -> str:

@@ -10,7 +10,7 @@ from django.utils import timezone
 from accounts.actors import Actor
 from licensing.access import offer_for
 from licensing.drivers import DRIVERS
-from licensing.models import Grant
+from licensing.models import Grant, Offer
 from licensing.offered import facts_of
 from licensing.services.agreeing import (
     held_grant,
@@ -21,6 +21,7 @@ from licensing.services.agreeing import (
     require_present_text,
     require_stock,
 )
+from licensing.services.spending import most_in_month, require_budget
 
 
 def accept_offer(*, actor: Actor, offer_id: Any, terms_sha256: str) -> Grant:
@@ -28,7 +29,8 @@ def accept_offer(*, actor: Actor, offer_id: Any, terms_sha256: str) -> Grant:
 
     Raises Unauthenticated, Forbidden, NotFound; Conflict ``terms_changed`` when the text is not the one shown or the
     offer was replaced (``details`` has the present offer and hash), Conflict ``other_terms_accepted`` while a license
-    on other terms holds, Conflict ``sold_out``; and whatever the offer's driver asks for (``payment_required``,
+    on other terms holds, Conflict ``sold_out``; for an agent that accepts what is paid by replay, Forbidden
+    ``budget_exceeded`` or ``publisher_not_allowed``; and whatever the offer's driver asks for (``payment_required``,
     ``approval_required``, …).
     """
     actor.require("license")
@@ -44,6 +46,9 @@ def accept_offer(*, actor: Actor, offer_id: Any, terms_sha256: str) -> Grant:
         if held is not None:
             raise other_terms(held)
         require_stock(offer)
+        if actor.kind == "agent" and offer.kind == Offer.Kind.METERED:
+            actor.require("purchase")
+            require_budget(actor, organization, offer, most_in_month(offer))
         now = timezone.now()
         acceptance = record_acceptance(actor, organization, offer, now)
         ends_at = DRIVERS[offer.kind].ends_at(facts_of(offer), starts_at=now)

@@ -46,7 +46,7 @@ def require_present_text(offer: Offer, terms_sha256: str) -> None:
     if not offer.is_active:
         present = (
             Offer.objects.select_related("terms")
-            .filter(experience=offer.experience, kind=offer.kind, is_active=True, is_private=offer.is_private)
+            .filter(**offer.place, is_active=True, is_private=offer.is_private)
             .first()
         )
     if present is None:

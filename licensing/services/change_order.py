@@ -16,6 +16,7 @@ from licensing.access import identifier
 from licensing.domain.bookkeeping import in_words
 from licensing.models import Order, Refund
 from licensing.payments import ProviderTrouble, provider
+from licensing.services.crediting import credited_minor
 from licensing.services.settle_order import settle_order
 
 WAITS = timedelta(days=30)
@@ -101,6 +102,8 @@ def _written_down(actor: Actor, order: Order, amount_minor: int | None, key: str
             movement.amount_minor * (1 if movement.kind == "payment" else -1)
             for movement in order.movements.filter(kind__in=["payment", "dispute_lost"])
         ) - sum(refund.amount_minor for refund in order.refunds.all())
+        # What another order was lowered by has been given back already.
+        left = max(0, left - credited_minor(order))
         wanted = left if amount_minor is None else amount_minor
         if not 0 < wanted <= left or not 0 < len(key) <= KEY_LIMIT:
             raise Invalid(

@@ -1,7 +1,10 @@
-"""A publisher offers an experience on terms. A new offer of the same kind replaces the one before; grants stay."""
+"""A publisher offers an experience on terms. A new offer of the same kind, plan, currency and interval replaces the one
+before; grants stay.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -30,6 +33,7 @@ CURRENCIES: Final = ("EUR", "USD", "GBP", "CHF", "JPY", "AUD", "CAD", "SEK", "NO
 class Pricing:
     """What an offer costs and how far a license on it goes; the fields of ``licensing.models.Offer``."""
 
+    plan: str = ""
     price_minor: int = 0
     currency: str = ""
     interval: str = ""
@@ -66,13 +70,14 @@ def create_offer(
     wanted: dict[str, Any] = {"terms": terms, "grant_days": grant_days, **asdict(pricing)}
     with transaction.atomic(durable=True):
         Experience.objects.select_for_update(no_key=True).get(pk=experience.pk)
-        active = Offer.objects.filter(experience=experience, kind=kind, is_active=True, is_private=bool(recipients))
+        offer = Offer(experience=experience, kind=kind, is_private=bool(recipients), **wanted)
+        active = Offer.objects.filter(**offer.place, is_active=True, is_private=bool(recipients))
         replaced = None if recipients else active.first()
         if replaced and _is_same(replaced, wanted, bundled):
             return replaced
         if not recipients:
             active.update(is_active=False)
-        offer = Offer.objects.create(experience=experience, kind=kind, is_private=bool(recipients), **wanted)
+        offer.save(force_insert=True)
         offer.recipients.set(recipients)
         offer.bundled.set(bundled)
         audit.record(
@@ -124,6 +129,8 @@ def _check_pricing(kind: str, pricing: Pricing) -> None:
     counts = (pricing.seats, pricing.stock, pricing.replays_quota)
     if any(count is not None and count < 1 for count in counts) or pricing.replays_free < 0:
         raise _invalid(_("Seats, stock and replays are counted from one."))
+    if pricing.plan and not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", pricing.plan[:41]):
+        raise _invalid(_("A plan's name has lower-case letters, digits and single hyphens, at most 40."))
     if pricing.versions and not _is_range(pricing.versions):
         raise _invalid(_("The versions are a range like '>=1.0,<2', or nothing for all of them."))
     if pricing.expires_at is not None and pricing.expires_at <= timezone.now():

@@ -6,28 +6,29 @@ from typing import Any
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Max, Sum
+from django.db.models import Max
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from accounts.actors import Actor
-from accounts.domain.refusals import Conflict, Forbidden, Invalid, Unavailable
+from accounts.domain.refusals import Conflict, Invalid, Unavailable
 from accounts.models import Organization
 from accounts.services import audit
 from licensing.access import offer_for
-from licensing.domain.bookkeeping import in_words, part_of
-from licensing.domain.periods import month_of
+from licensing.domain.bookkeeping import part_of
 from licensing.drivers import PAID_KINDS
-from licensing.models import Coupon, Offer, Order, PurchasePolicy
+from licensing.models import Coupon, Credit, Offer, Order
 from licensing.payments import ProviderTrouble, Started, provider
 from licensing.services.agreeing import (
     held_grant,
     locked_organization,
-    other_terms,
     record_acceptance,
     require_present_text,
     require_stock,
 )
+from licensing.services.crediting import require_less_than, unused_of
+from licensing.services.settle_order import settle_order
+from licensing.services.spending import require_budget
 
 _NUMBERS_LOCK = 0x6B656B6E
 """The advisory lock under which orders are numbered without gaps, whoever orders."""
@@ -36,10 +37,10 @@ _NUMBERS_LOCK = 0x6B656B6E
 def place_order(*, actor: Actor, offer_id: Any, terms_sha256: str, coupon: str = "", return_url: str = "") -> Order:
     """The order, waiting for payment; ordering again while it waits is the same order, also for two clicks at once.
 
-    Raises Unauthenticated, Forbidden (``scope_missing``, ``budget_exceeded``, ``publisher_not_allowed``,
-    ``approval_required``), NotFound, Conflict (``terms_changed``, ``other_terms_accepted``, ``sold_out``,
-    ``coupon_used_up``), Invalid (``offer_not_for_sale``, ``coupon_invalid``), Unavailable ``payment_unavailable`` (the
-    order stays and can be paid later).
+    Raises Unauthenticated, Forbidden (``scope_missing``, ``budget_exceeded``, ``publisher_not_allowed``), NotFound,
+    Conflict (``terms_changed``, ``already_licensed``, ``sold_out``, ``coupon_used_up``, ``order_waiting``,
+    ``other_currency``, ``credit_exceeds_price``), Invalid (``offer_not_for_sale``, ``coupon_invalid``), Unavailable
+    ``payment_unavailable`` (the order stays and can be paid later).
     """
     actor.require("purchase")
     assert actor.organization_id is not None, "the scope comes with an organization"
@@ -54,7 +55,9 @@ def place_order(*, actor: Actor, offer_id: Any, terms_sha256: str, coupon: str =
             organization=organization, offer=offer, state=Order.State.OPEN, billed_month__isnull=True
         ).first()
         order = waiting or _order(actor, organization, offer, terms_sha256, coupon)
-    return begin_payment(order, return_url=return_url)
+    order = begin_payment(order, return_url=return_url)
+    # By invoice a trial begins with the order; at Stripe it begins with the checkout.
+    return settle_order(order_id=order.pk) if order.trial_days and not order.checkout_url else order
 
 
 def _order(actor: Actor, organization: Organization, offer: Offer, terms_sha256: str, coupon_code: str) -> Order:
@@ -67,16 +70,12 @@ def _order(actor: Actor, organization: Organization, offer: Offer, terms_sha256:
             _("Nothing more is needed."),
             {"grant": str(held.pk)},
         )
-    if held is not None and held.order_id is None and held.acceptance.text_sha256 == terms_sha256:
-        raise other_terms(held)
     require_stock(offer)
     coupon = _redeemable(offer, coupon_code)
     net = offer.price_minor - (_reduction(offer, coupon) if coupon else 0)
+    replaced = unused_of(organization, offer)
     configuration = settings.KEIKEN
-    tax = part_of(net, configuration.tax_basis_points) if configuration.payments == "invoice" else 0
-    if actor.kind == "agent":
-        _require_budget(actor, organization, offer, net + tax)
-    order = Order.objects.create(
+    order = Order(
         number=next_number(),
         organization=organization,
         offer=offer,
@@ -86,15 +85,23 @@ def _order(actor: Actor, organization: Organization, offer: Offer, terms_sha256:
         driver=configuration.payments,
         currency=offer.currency,
         net_minor=net,
-        tax_minor=tax,
+        tax_minor=part_of(net, configuration.tax_basis_points) if configuration.payments == "invoice" else 0,
         fee_minor=part_of(net, configuration.fee_basis_points),
+        credit_minor=require_less_than(net, replaced, offer.currency),
+        trial_days=_trial_days(organization, offer),
+    )
+    if actor.kind == "agent":
+        require_budget(actor, organization, offer, order.due_minor)
+    order.save(force_insert=True)
+    Credit.objects.bulk_create(
+        Credit(order=order, replaced=part.order, amount_minor=part.amount_minor) for part in replaced
     )
     audit.record(
         actor=actor,
         action="order.place",
         target=str(offer.experience),
         organization_id=organization.pk,
-        details={"order": str(order.pk), "offer": str(offer.pk), "total_minor": order.total_minor},
+        details={"order": str(order.pk), "offer": str(offer.pk), "total_minor": order.due_minor},
     )
     return order
 
@@ -127,6 +134,12 @@ def next_number() -> int:
     return (Order.objects.aggregate(last=Max("number"))["last"] or 0) + 1
 
 
+def _trial_days(organization: Organization, offer: Offer) -> int:
+    """A trial is had once, whichever of the experience's offers it was on."""
+    earlier = Order.objects.filter(organization=organization, offer__experience=offer.experience, trial_days__gt=0)
+    return 0 if earlier.exists() else offer.trial_days
+
+
 def _redeemable(offer: Offer, code: str) -> Coupon | None:
     if not code:
         return None
@@ -147,32 +160,3 @@ def _reduction(offer: Offer, coupon: Coupon) -> int:
     """At least one unit stays to be paid: what costs nothing is a free offer, not an order."""
     reduction = part_of(offer.price_minor, coupon.percent_off * 100) or coupon.amount_off_minor
     return min(reduction, offer.price_minor - 1)
-
-
-def _require_budget(actor: Actor, organization: Organization, offer: Offer, total_minor: int) -> None:
-    """What an agent may buy by itself. The organization's row is locked, so two at once are counted."""
-    policy = PurchasePolicy.objects.filter(organization=organization).first()
-    publisher = offer.experience.organization.slug
-    if policy is not None and policy.publishers and publisher not in policy.publishers:
-        raise Forbidden(
-            "publisher_not_allowed",
-            _("Your organization's agents may not buy from {publisher}.").format(publisher=publisher),
-            _("Ask an owner of your organization to buy it, or to allow the publisher."),
-        )
-    assert actor.id is not None, "an agent is a row"
-    spent = (
-        Order.objects.filter(agent_id=actor.id, currency=offer.currency, created_at__gte=month_of(timezone.now()))
-        .exclude(state=Order.State.CANCELED)
-        .aggregate(sum=Sum("net_minor") + Sum("tax_minor"))["sum"]
-        or 0
-    )
-    allowed = policy.agent_month_minor if policy is not None and policy.currency == offer.currency else 0
-    if spent + total_minor > allowed:
-        raise Forbidden(
-            "budget_exceeded",
-            _("This costs {price}; {left} of this month's budget are left for this agent.").format(
-                price=in_words(total_minor, offer.currency),
-                left=in_words(max(0, allowed - spent), offer.currency),
-            ),
-            _("Ask an owner of your organization to buy it, or to raise the budget."),
-        )

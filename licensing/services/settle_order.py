@@ -7,6 +7,7 @@ advice for webhooks).
 
 from __future__ import annotations
 
+import logging
 import uuid
 from datetime import datetime
 
@@ -18,10 +19,12 @@ from accounts.services import audit
 from licensing.domain.bookkeeping import in_order
 from licensing.domain.entitling import Facts, Standing, standing_of
 from licensing.models import Grant, Order
-from licensing.payments import provider
+from licensing.payments import ProviderTrouble, provider
 from licensing.services.agreeing import locked_organization, open_grants
 from licensing.services.bookkeeping import write_movement
 from licensing.services.permissions import give_permissions, take_permissions
+
+logger = logging.getLogger(__name__)
 
 
 def settle_order(*, order_id: uuid.UUID | str) -> Order:
@@ -41,11 +44,28 @@ def settle_order(*, order_id: uuid.UUID | str) -> Order:
         facts = provider(order.driver).facts(order)
         _take_tax(order, facts)
         _write_movements(order, facts)
-        standing = standing_of(facts, total_minor=order.total_minor, grant_days=order.offer.grant_days)
+        standing = standing_of(
+            facts, total_minor=order.total_minor, due_minor=order.due_minor, grant_days=order.offer.grant_days
+        )
         _apply_to_order(order, facts, standing)
         if order.billed_month is None:
             _apply_to_grants(order, standing)
+    if standing.is_granted:
+        _end_replaced(order)
     return order
+
+
+def _end_replaced(order: Order) -> None:
+    """What took a subscription's place ends it: no further period is paid. Killed before, the next settling does it."""
+    running = Order.objects.filter(credited_in__order=order, offer__interval__gt="", ends_with_period=False)
+    for replaced in running.filter(state=Order.State.PAID):
+        try:
+            provider(replaced.driver).cancel(replaced)
+        except ProviderTrouble:
+            logger.warning("%s took the place of %s, which still renews: the next night tries again", order, replaced)
+            continue
+        Order.objects.filter(pk=replaced.pk).update(ends_with_period=True)
+        _tell(replaced, "order.replaced", {"by": str(order)})
 
 
 def _take_tax(order: Order, facts: Facts) -> None:

@@ -15,6 +15,8 @@ from accounts.actors import Actor
 from experiences.access import may_see_evidence, version_for
 from experiences.models import CheckStrength, Experience, Version
 from experiences.selectors import strengths_of
+from licensing.drivers import PAID_KINDS
+from licensing.models import Grant, Offer
 from licensing.selectors import grant_of, offers_of
 from marketplace import frontier, proofs, selectors, wording
 from marketplace.pages.base import acting, page
@@ -109,9 +111,16 @@ def _license(actor: Actor, found: Experience) -> dict[str, Any]:
         "own": own,
         "grant": grant,
         "granted": grant is not None,
-        "offers": [] if own or grant else list(offers_of(found, actor)),
+        "offers": [] if own else _takable(offers_of(found, actor), grant),
         "can_offer": own and "publish" in actor.scopes,
     }
+
+
+def _takable(offers: Iterable[Offer], held: Grant | None) -> list[Offer]:
+    """With a license, only what may be bought in its place."""
+    if held is None:
+        return list(offers)
+    return [offer for offer in offers if offer.kind in PAID_KINDS and offer.pk != held.acceptance.offer_id]
 
 
 def _public_name(version: Version) -> str:

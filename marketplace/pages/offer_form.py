@@ -31,6 +31,7 @@ KIND_CHOICES = [
     ("metered", _("paid by successful replay")),
 ]
 PRICING: Final = (
+    "plan",
     "price_minor",
     "currency",
     "interval",
@@ -73,6 +74,13 @@ class OfferForm(forms.Form):
         label=_("Who accepts may"), choices=USE_CHOICES, widget=forms.CheckboxSelectMultiple, initial=["replay", "read"]
     )
     kind = forms.ChoiceField(label=_("Kind"), choices=KIND_CHOICES)
+    plan = forms.CharField(
+        label=_("Plan"),
+        max_length=40,
+        required=False,
+        validators=[SLUG],
+        help_text=_("Tells several offers of one kind apart, for example team. Empty: there is one only."),
+    )
     price = forms.DecimalField(
         label=_("Price"),
         min_value=Decimal("0.01"),

@@ -18,10 +18,12 @@ from accounts.domain.refusals import NotFound, Refusal
 from experiences.access import experience_for
 from experiences.models import Experience
 from licensing.access import recipients_named
+from licensing.drivers import PAID_KINDS
 from licensing.models import Offer
 from licensing.selectors import grant_of, offers_of
 from licensing.services.create_offer import Pricing, create_offer
 from licensing.services.create_terms import create_terms
+from licensing.services.crediting import credit_for
 from licensing.services.decide_request import MESSAGE_LIMIT
 from licensing.sold import request_of
 from marketplace.pages import buying
@@ -47,15 +49,19 @@ def offer(request: HttpRequest, organization: str, name: str, offer_id: UUID) ->
             problem = _("Please confirm that you accept the text.")
         except Refusal as refusal:
             refused = refusal
+    held = grant_of(actor, experience) if actor.is_known else None
+    credit = _credit(actor, found) if held is not None and held.acceptance.offer_id != found.pk else None
     context = {
         "section": "browse",
         "experience": experience,
         "name": str(experience),
         "offer": found,
-        "quote": quote_of(found),
+        "bundled": found.bundled.all(),
+        "quote": quote_of(found, credit_minor=credit or 0),
         "by_invoice": settings.KEIKEN.payments == "invoice",
         "asked": request_of(actor, found) if found.kind == Offer.Kind.REQUEST else None,
-        "granted": actor.is_known and grant_of(actor, experience) is not None,
+        "granted": held is not None,
+        "replaces": credit is not None,
         "may_accept": "license" in actor.scopes,
         "problem": problem,
         "refused": refused,
@@ -108,6 +114,16 @@ def _publish(actor: Actor, experience: Experience, wanted: dict[str, Any]) -> No
         recipients=recipients,
         bundled=bundled,
     )
+
+
+def _credit(actor: Actor, offer: Offer) -> int | None:
+    """What buying the offer now is lowered by for the license that it replaces; None where it cannot be bought."""
+    if offer.kind not in PAID_KINDS or actor.organization_id is None:
+        return None
+    try:
+        return credit_for(organization_id=actor.organization_id, offer=offer)
+    except Refusal:
+        return 0  # ordering it says why
 
 
 def _offer(actor: Actor, experience: Experience, offer_id: UUID) -> Offer:

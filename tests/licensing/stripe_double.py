@@ -30,6 +30,8 @@ class StripeDouble:
         self.events: list[Object] = []
         self.requests: list[str] = []
         self.is_down = False
+        self.fails: set[str] = set()
+        """Writes that fail, as ``POST subscriptions``."""
         self.tax_basis_points = 0
         self._numbers = itertools.count(1)
         self.lock = threading.RLock()
@@ -89,6 +91,7 @@ class StripeDouble:
     def renew(self, subscription_id: str) -> None:
         subscription = self.objects[subscription_id]
         item = subscription["items"]["data"][0]
+        item["current_period_start"] = item["current_period_end"]
         item["current_period_end"] += MONTH_SECONDS
         subscription["status"] = "active"
         self._tell("invoice.paid", self._invoice(subscription))
@@ -108,8 +111,12 @@ class StripeDouble:
 
     def create_session(self, form: Object) -> Object:
         price = form["line_items"]["0"]["price_data"]
-        net = int(price["unit_amount"])
-        tax = net * self.tax_basis_points // 10_000
+        regular = int(price["unit_amount"])
+        coupon = form.get("discounts", {}).get("0", {}).get("coupon")
+        off = int(self.objects[coupon]["amount_off"]) if coupon else 0
+        is_trial = "trial_period_days" in form.get("subscription_data", {})
+        net = 0 if is_trial else regular - off
+        tax = self._tax(net)
         return self._new(
             "cs_test",
             "checkout.session",
@@ -119,9 +126,9 @@ class StripeDouble:
             status="open",
             payment_status="unpaid",
             currency=price["currency"],
-            amount_subtotal=net,
+            amount_subtotal=0 if is_trial else regular,
             amount_total=net + tax,
-            total_details={"amount_discount": 0, "amount_shipping": 0, "amount_tax": tax},
+            total_details={"amount_discount": 0 if is_trial else off, "amount_shipping": 0, "amount_tax": tax},
             automatic_tax={"enabled": form["automatic_tax"]["enabled"] == "true", "status": "complete"},
             payment_intent=None,
             subscription=None,
@@ -132,7 +139,24 @@ class StripeDouble:
             _interval=price.get("recurring", {}).get("interval", ""),
             _payment_metadata=form.get("payment_intent_data", {}).get("metadata", {}),
             _subscription=form.get("subscription_data", {}),
+            _regular=regular,
+            _off=off,
         )
+
+    def create_coupon(self, form: Object) -> Object:
+        return self._new(
+            "co",
+            "coupon",
+            amount_off=int(form["amount_off"]),
+            currency=form["currency"],
+            duration=form["duration"],
+            max_redemptions=int(form["max_redemptions"]),
+            name=form["name"],
+            metadata=form.get("metadata", {}),
+        )
+
+    def _tax(self, net: int) -> int:
+        return net * self.tax_basis_points // 10_000
 
     def create_account(self, form: Object) -> Object:
         return self._new("acct", "account", type=form["type"], payouts_enabled=False, metadata=form.get("metadata", {}))
@@ -163,9 +187,14 @@ class StripeDouble:
             cancel_at_period_end=False,
             ended_at=None,
             currency=session["currency"],
-            _amount=session["amount_total"],
+            _net=session["_regular"],
+            _off=session["_off"],
         )
-        item = {"id": "si_1", "current_period_end": subscription["created"] + length}
+        item = {
+            "id": "si_1",
+            "current_period_start": subscription["created"],
+            "current_period_end": subscription["created"] + length,
+        }
         subscription["items"] = {"object": "list", "data": [item]}
         session |= {"subscription": subscription["id"], "customer": "cus_000001"}
         self._tell("customer.subscription.created", subscription)
@@ -178,14 +207,20 @@ class StripeDouble:
         return paid
 
     def _invoice(self, subscription: Object) -> Object:
-        intent = self._intent(subscription["_amount"], subscription["currency"], {})
+        off, subscription["_off"] = subscription["_off"], 0  # a credit is for once
+        net = subscription["_net"] - off
+        tax = self._tax(net)
+        intent = self._intent(net + tax, subscription["currency"], {})
         payment = {"id": "inpay_1", "payment": {"type": "payment_intent", "payment_intent": intent["id"]}}
         details = {"subscription": subscription["id"], "metadata": subscription["metadata"]}
         return self._new(
             "in",
             "invoice",
             status="paid",
-            amount_paid=subscription["_amount"],
+            amount_paid=net + tax,
+            total=net + tax,
+            total_excluding_tax=net,
+            total_taxes=[{"amount": tax, "tax_behavior": "exclusive"}],
             currency=subscription["currency"],
             metadata={},
             parent={"type": "subscription_details", "subscription_details": details},
@@ -298,13 +333,15 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _write(self, parts: list[str], form: Object) -> tuple[int, Object]:
         self.double.requests.append("POST " + "/".join(parts))
-        if self.double.is_down:
+        if self.double.is_down or f"POST {parts[0]}" in self.double.fails:
             return 503, {"error": {"type": "api_error", "message": "down"}}
         if parts == ["checkout", "sessions"]:
             return 200, shown(self.double.create_session(form))
         if parts[:2] == ["checkout", "sessions"] and parts[3:] == ["expire"]:
             self.double.expire(parts[2])
             return 200, shown(self.double.objects[parts[2]])
+        if parts == ["coupons"]:
+            return 200, shown(self.double.create_coupon(form))
         if parts == ["refunds"]:
             intent = form["payment_intent"]
             return 200, shown(self.double.refund(intent, int(form["amount"]), form.get("metadata")))

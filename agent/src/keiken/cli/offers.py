@@ -24,9 +24,13 @@ def chosen(offers: Sequence[Offer], wanted: Reference, offer_id: str) -> Offer:
         raise UsageError(
             "offer_ambiguous",
             _("{reference} is offered in several ways.").format(reference=wanted.experience),
-            _("Name one: {names}.").format(names=", ".join(f"--offer {offer.id} ({offer.kind})" for offer in found)),
+            _("Name one: {names}.").format(names=", ".join(f"--offer {offer.id} ({_named(offer)})" for offer in found)),
         )
     return found[0]
+
+
+def _named(offer: Offer) -> str:
+    return " ".join(part for part in (offer.kind, offer.pricing.get("plan"), offer.price) if part)
 
 
 def read_terms(client: Client, offer: Offer) -> Terms:

@@ -112,6 +112,7 @@ class Offer(Shape):
     kind: str
     terms: Terms
     grant_days: int | None = None
+    pricing: dict[str, Any] = Field(default_factory=dict)
     price: str = ""
     """In words, without tax; empty for an offer that costs nothing."""
 
