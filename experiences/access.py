@@ -22,14 +22,21 @@ def visible_experiences(actor: Actor) -> QuerySet[Experience]:
     seen = Q(visibility=Experience.Visibility.PUBLIC)
     if actor.organization_id is not None:
         seen |= Q(organization_id=actor.organization_id)
-    if actor.group_id is not None:
-        permitted = GroupObjectPermission.objects.filter(
-            group_id=actor.group_id,
-            permission__content_type__app_label="experiences",
-            permission__content_type__model="experience",
-        )
-        seen |= Q(pk__in=[int(pk) for pk in permitted.values_list("object_pk", flat=True)])
+    if permitted := permitted_ids(actor):
+        seen |= Q(pk__in=permitted)
     return Experience.objects.filter(seen)
+
+
+def permitted_ids(actor: Actor) -> list[int]:
+    """The experiences that the actor's group has a permission on, asked anew each time."""
+    if actor.group_id is None:
+        return []
+    permitted = GroupObjectPermission.objects.filter(
+        group_id=actor.group_id,
+        permission__content_type__app_label="experiences",
+        permission__content_type__model="experience",
+    )
+    return sorted({int(pk) for pk in permitted.values_list("object_pk", flat=True)})
 
 
 def experience_for(actor: Actor, organization_slug: str, name: str) -> Experience:

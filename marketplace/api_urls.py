@@ -5,12 +5,13 @@ from __future__ import annotations
 from django.urls import URLPattern, URLResolver, include, path, re_path
 
 from marketplace.api.download import EntitlementView, PackageView
-from marketplace.api.experiences import ExperienceListView, ExperienceView, SearchView
+from marketplace.api.experiences import ExperienceListView, ExperienceView
 from marketplace.api.field import RatingView, ReportView
 from marketplace.api.frontier import AcceptProposalView, FrontierView
 from marketplace.api.license import LicenseView
 from marketplace.api.reviews import HelpfulView, RatingListView, ReplyView
 from marketplace.api.root import IndexView, OpenApiView, UnknownAddressView
+from marketplace.api.search import SearchView
 
 EXPERIENCE = "experiences/<slug:organization>/<slug:name>"
 

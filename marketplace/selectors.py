@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from django.db.models import Count, F, Func, QuerySet
@@ -14,7 +15,8 @@ from accounts.domain.refusals import NotFound
 from accounts.models import Membership, Organization
 from experiences.access import visible_experiences
 from experiences.models import Attestation, Experience, Verification, Version
-from experiences.selectors import search_versions, verification_status, verification_statuses
+from experiences.search.find import Question, find
+from experiences.selectors import verification_status, verification_statuses
 from keiken.conditions import Match, match, parse
 from licensing.models import Grant
 from licensing.selectors import grant_of, offers_of
@@ -117,31 +119,25 @@ def _listing(
     }
 
 
-def search(
-    actor: Actor,
-    *,
-    words: str = "",
-    topics: Sequence[str] = (),
-    facts: Mapping[str, Any] | None = None,
-    only_fitting: bool = False,
-    cursor: str = "",
-    limit: int = PAGE_SIZE,
-) -> tuple[list[dict[str, Any]], str | None]:
-    """Listings with their ``fit`` (None without facts), best first, and the cursor of what follows."""
+def search(actor: Actor, question: Question, cursor: str = "") -> dict[str, Any]:
+    """``{results, next, total, facets}``: listings with ``fit`` (None without facts) and ``reasons``, best first."""
     start = read_offset(cursor)
-    hits = search_versions(
-        actor, words=words, topics=topics, facts=facts, fits=only_fitting, limit=limit + 1, offset=start
-    )
-    shown = hits[:limit]
-    ratings = ratings_of(hit.version.experience_id for hit in shown)
-    statuses = verification_statuses(hit.version for hit in shown)
+    found = find(actor, replace(question, offset=start))
+    ratings = ratings_of(hit.version.experience_id for hit in found.hits)
+    statuses = verification_statuses(hit.version for hit in found.hits)
     rows = []
-    for hit in shown:
+    for hit in found.hits:
         version, experience = hit.version, hit.version.experience
         license = str(version.manifest.get("license", ""))
         item = _listing(experience, version, license, statuses[version.pk], ratings[experience.pk])
-        rows.append({**item, "fit": fit(hit.fit) if hit.fit is not None else None})
-    return rows, write_offset(start + limit) if len(hits) > limit else None
+        reasons = [{"word": it.word, "term": it.term, "where": list(it.fields)} for it in hit.reasons]
+        rows.append({**item, "fit": fit(hit.fit) if hit.fit is not None else None, "reasons": reasons})
+    end = start + question.limit
+    facets = {
+        name: [{"value": value, "count": count} for value, count in values] for name, values in found.facets.items()
+    }
+    following = write_offset(end) if end < found.total else None
+    return {"results": rows, "next": following, "total": found.total, "facets": facets}
 
 
 def listing_detail(actor: Actor, experience: Experience) -> dict[str, Any]:

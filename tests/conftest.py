@@ -7,6 +7,14 @@ from collections.abc import Iterator
 import pytest
 from django.db import connection
 
+from experiences.search.shelf import SHELF
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_found_of_tests_before() -> None:
+    """An index is of one process; that a test's rows are rolled back is nothing it hears of."""
+    SHELF.forget()
+
 
 @pytest.fixture(autouse=True)
 def _the_ledger_balances(request: pytest.FixtureRequest) -> Iterator[None]:

@@ -7,6 +7,7 @@ from experiences.models.frontier import FrontierRun
 from experiences.models.log import LogEntry, LogHead, LogNode
 from experiences.models.progress import ProgressLog
 from experiences.models.provenance import Attestation, IndependentStatement, PublicKey, Summary
+from experiences.models.search import SearchChange, SearchEntry, SearchWord
 from experiences.models.strength import CheckStrength
 
 __all__ = [
@@ -25,6 +26,9 @@ __all__ = [
     "ProgressLog",
     "PublicKey",
     "ScenarioResult",
+    "SearchChange",
+    "SearchEntry",
+    "SearchWord",
     "Summary",
     "Verification",
     "Version",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from django.contrib.postgres.fields import ArrayField
-from django.contrib.postgres.indexes import GinIndex
 from django.contrib.postgres.search import SearchVectorField
 from django.db import models
 from django.utils import timezone
@@ -92,13 +91,10 @@ class Version(models.Model):
     proven_at = models.DateTimeField(null=True, blank=True)
     """The oldest of the last verdicts while all of them are signed passes."""
     search = SearchVectorField(null=True)
+    """Only for phrases, on a few rows that have all their words: everything else is found by ``SearchEntry``."""
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["experience", "version"], name="version_once")]
-        indexes = [
-            GinIndex(fields=["search"], name="version_search"),
-            GinIndex(fields=["condition_ids"], name="version_conditions"),
-        ]
 
     def __str__(self) -> str:
         return f"{self.experience}@{self.version}"

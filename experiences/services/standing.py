@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.db.models import F
 
 from experiences.domain.verdicts import Concluded, proven_since
-from experiences.models import Verification, Version
+from experiences.models import SearchEntry, Verification, Version
 
 
 def lock_version(version_id: int) -> None:
@@ -19,15 +21,29 @@ def lock_version(version_id: int) -> None:
 
 def refresh_standing(version_id: int) -> None:
     """Call it in the transaction that wrote a verdict or an attestation, after ``lock_version``."""
-    rows = (
-        Verification.objects.filter(version_id=version_id, state=Verification.State.DONE)
-        .annotate(attested_at=F("attestation__created_at"))
-        .order_by("environment_name", "-finished_at")
-        .distinct("environment_name")
-    )
-    last = [Concluded(row.verdict, row.finished_at, row.attested_at is not None) for row in rows if row.finished_at]
+    last = [Concluded(row.verdict, row.finished_at, row.attested_at is not None) for row in _last_rows(version_id)]
     is_doubted, proven_at = proven_since(last)
     proven = Version.Standing.PROVEN if proven_at else ""
     Version.objects.filter(pk=version_id).update(
         standing=Version.Standing.DOUBTED if is_doubted else proven, proven_at=proven_at
     )
+    SearchEntry.objects.filter(version_id=version_id).update(environments=proven_environments(version_id))
+
+
+def proven_environments(version_id: int) -> list[str]:
+    """The environments in which the version's last verdict is a signed pass."""
+    return [
+        row.environment_name
+        for row in _last_rows(version_id)
+        if row.verdict == "passed" and row.attested_at is not None
+    ]
+
+
+def _last_rows(version_id: int) -> list[Any]:
+    rows = (
+        Verification.objects.filter(version_id=version_id, state=Verification.State.DONE, finished_at__isnull=False)
+        .annotate(attested_at=F("attestation__created_at"))
+        .order_by("environment_name", "-finished_at")
+        .distinct("environment_name")
+    )
+    return list(rows)

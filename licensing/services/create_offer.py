@@ -22,6 +22,7 @@ from experiences.models import Experience
 from keiken.conditions.versions import specifier
 from licensing.drivers import DRIVERS, PAID_KINDS
 from licensing.models import Offer, Terms
+from licensing.services.listed_terms import refresh_listed_terms
 
 LONGEST_DAYS: Final = 36_500
 LARGEST_PRICE_MINOR: Final = 99_999_999
@@ -80,6 +81,7 @@ def create_offer(
         offer.save(force_insert=True)
         offer.recipients.set(recipients)
         offer.bundled.set(bundled)
+        refresh_listed_terms(experience.pk)
         audit.record(
             actor=actor,
             action="offer.create",

@@ -10,6 +10,7 @@ from accounts.actors import Actor
 from accounts.services import audit
 from licensing.access import own_offer_for
 from licensing.models import Offer
+from licensing.services.listed_terms import refresh_listed_terms
 
 
 def withdraw_offer(*, actor: Actor, offer_id: Any) -> Offer:
@@ -18,6 +19,7 @@ def withdraw_offer(*, actor: Actor, offer_id: Any) -> Offer:
     offer = own_offer_for(actor, offer_id)
     with transaction.atomic(durable=True):
         if Offer.objects.filter(pk=offer.pk, is_active=True).update(is_active=False):
+            refresh_listed_terms(offer.experience_id)
             audit.record(
                 actor=actor,
                 action="offer.withdraw",

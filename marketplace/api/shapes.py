@@ -108,20 +108,6 @@ class ListingDetail(Listing):
     steps = serializers.ListField(child=serializers.DictField())
 
 
-class SearchRequest(serializers.Serializer[object]):
-    words = serializers.CharField(required=False, allow_blank=True, max_length=200, default="")
-    topics = serializers.ListField(
-        child=serializers.CharField(max_length=64), required=False, max_length=10, default=list
-    )
-    facts = serializers.DictField(
-        required=False, allow_null=True, default=None, help_text="The document that 'keiken facts --json' prints."
-    )
-    fits = serializers.BooleanField(required=False, default=False, help_text="Only what holds with these facts.")
-    explain = serializers.BooleanField(required=False, default=False, help_text="Findings for every condition.")
-    limit = serializers.IntegerField(required=False, min_value=1, max_value=100, default=25)
-    cursor = serializers.CharField(required=False, allow_null=True, allow_blank=True, max_length=500, default="")
-
-
 class Finding(serializers.Serializer[object]):
     condition = serializers.CharField()
     status = serializers.ChoiceField(["holds", "fails", "unknown"])
@@ -131,15 +117,6 @@ class Finding(serializers.Serializer[object]):
 class Fit(serializers.Serializer[object]):
     status = serializers.ChoiceField(["holds", "fails", "unknown"])
     findings = Finding(many=True)
-
-
-class Found(Listing):
-    fit = Fit(allow_null=True)
-
-
-class SearchPage(serializers.Serializer[object]):
-    results = Found(many=True)
-    next = serializers.CharField(allow_null=True)
 
 
 class StoredReport(serializers.Serializer[object]):

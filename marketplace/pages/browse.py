@@ -3,23 +3,34 @@
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import urlencode
 
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render, resolve_url
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST, require_safe
 
 from accounts.domain.refusals import Invalid, Refusal
 from marketplace import selectors
 from marketplace.facts import read_facts
 from marketplace.pages.base import acting, page
+from marketplace.pages.choosing import facets_of, read_choice
 
 SESSION_FACTS = "facts"
 SESSION_PROFILE = "facts_profile"
 """The name of the environment profile that the session's facts are of; absent for pasted ones."""
-WORDS_MAX_LENGTH = 200
+ORDERS = (
+    ("relevance", gettext_lazy("Best first")),
+    ("quality", gettext_lazy("Highest quality")),
+    ("newest", gettext_lazy("Newest")),
+    ("replayed", gettext_lazy("Most replayed")),
+)
+FITS = (
+    ("any", gettext_lazy("Everything")),
+    ("fits", gettext_lazy("Only what fits my machine")),
+    ("nearly", gettext_lazy("Also what fits nearly")),
+)
 FACTS_SHOWN = ("os.id", "os.version", "os.family", "host.architecture", "python.version")
 
 
@@ -28,7 +39,7 @@ FACTS_SHOWN = ("os.id", "os.version", "os.family", "host.architecture", "python.
 def browse(request: HttpRequest) -> HttpResponse:
     context = _found(request)
     # htmx asks with this header and only needs the results; everybody else gets the whole page.
-    template = "marketplace/_results.html" if request.headers.get("HX-Request") else "marketplace/browse.html"
+    template = "marketplace/_found.html" if request.headers.get("HX-Request") else "marketplace/browse.html"
     response = render(request, template, context, status=context["status"])
     response.headers["Vary"] = "HX-Request, Cookie, Accept-Language"
     return response
@@ -76,45 +87,31 @@ def _back(request: HttpRequest) -> HttpResponse:
 
 
 def _found(request: HttpRequest) -> dict[str, Any]:
-    actor, known = acting(request), session_facts(request)
-    words = " ".join(request.GET.get("q", "").split())[:WORDS_MAX_LENGTH]
-    topic, organization = request.GET.get("topic", "")[:64], request.GET.get("organization", "")[:64]
-    only_fitting = bool(request.GET.get("fits")) and known is not None
-    cursor = request.GET.get("cursor", "")[:500]
+    known = session_facts(request)
+    chosen = read_choice(request, known)
     context: dict[str, Any] = {
         "section": "browse",
-        "words": words,
-        "topic": topic,
-        "organization_slug": organization,
-        "only_fitting": only_fitting,
-        "cursor": cursor,
+        "chosen": chosen,
+        "words": chosen.question.words,
+        "publisher": next(iter(chosen.question.publishers), ""),
+        "sorts": ORDERS,
+        "fits": FITS,
+        "nearly_query": chosen.link(fit="nearly"),
         "facts": known,
         "facts_profile": request.session.get(SESSION_PROFILE, ""),
         "shown_facts": [(key, (known or {})[key]) for key in FACTS_SHOWN if key in (known or {})],
-        "topics": selectors.topics(actor),
+        "title": _("Browse"),
         "status": 200,
     }
     try:
-        if organization:
-            found = selectors.listing_page(actor, organization=organization, topic=topic, facts=known, cursor=cursor)
-            rows, next_cursor = found["results"], found["next"]
-        else:
-            rows, next_cursor = selectors.search(
-                actor,
-                words=words,
-                topics=[topic] if topic else [],
-                facts=known,
-                only_fitting=only_fitting,
-                cursor=cursor,
-            )
+        found = selectors.search(acting(request), chosen.question, chosen.cursor)
     except Refusal as refusal:
         return {**context, "problem": refusal, "status": refusal.status, "rows": []}
-    query = {"q": words, "topic": topic, "organization": organization, "fits": "1" if only_fitting else ""}
-    query = {name: value for name, value in query.items() if value}
     return {
         **context,
-        "rows": rows,
-        "first_query": urlencode(query),
-        "next_query": urlencode({**query, "cursor": next_cursor}) if next_cursor else "",
-        "title": _("Browse"),
+        "rows": found["results"],
+        "total": found["total"],
+        "facets": facets_of(chosen, found["facets"]),
+        "first_query": chosen.link(),
+        "next_query": chosen.link(cursor=found["next"]) if found["next"] else "",
     }

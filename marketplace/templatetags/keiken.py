@@ -12,7 +12,7 @@ from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import ngettext
 
 from experiences.models import Experience
-from marketplace import drawing, wording
+from marketplace import drawing, facet_wording, wording
 from marketplace.icons import ICONS
 from marketplace.proofs import Strip
 
@@ -127,3 +127,9 @@ def seconds(value: float | None) -> str:
 @register.filter
 def get(mapping: dict[str, Any], key: str) -> Any:
     return mapping.get(key)
+
+
+@register.filter
+def listing_place(name: str) -> Any:
+    """Where a word was found, in words: ``title``."""
+    return facet_wording.PLACES[name]

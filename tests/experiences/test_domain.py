@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from experiences.domain.semver import precedence
 from experiences.domain.storable import storable
 from experiences.domain.verdicts import Concluded, badge
-from experiences.domain.words import indexed, query_words
+from experiences.domain.words import indexed
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
 OLDEST = NOW - timedelta(days=30)
@@ -98,29 +98,6 @@ def test_exactly_as_old_as_allowed_is_too_old() -> None:
 )
 def test_what_is_indexed(text: str, words: list[str]) -> None:
     assert indexed(text).split() == words
-
-
-@pytest.mark.parametrize(
-    ("text", "plain", "pairs"),
-    [
-        ("", "", []),
-        ("rotate   KEY", "rotate key", []),
-        ("証明書", "", ["証明", "明書"]),
-        ("鍵", "", ["鍵"]),
-        ("nginx 証明 証明", "nginx", ["証明"]),
-        ("a\0b", "a b", []),
-    ],
-)
-def test_what_is_asked_for(text: str, plain: str, pairs: list[str]) -> None:
-    assert query_words(text) == (plain, pairs)
-
-
-@given(st.text(max_size=300))
-def test_every_word_of_a_query_is_indexed_by_the_same_text(text: str) -> None:
-    words = set(indexed(text).split())
-    plain, pairs = query_words(text)
-    assert set(plain.split()) <= words
-    assert set(pairs) <= words
 
 
 ANYTHING = st.recursive(

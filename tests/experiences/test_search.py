@@ -11,7 +11,8 @@ from django.utils import timezone
 from accounts.actors import ANONYMOUS, Actor
 from accounts.models import Organization
 from experiences.models import Verification, Version
-from experiences.selectors import satisfied, search_versions, verification_status, verification_statuses
+from experiences.search.find import Question, find
+from experiences.selectors import verification_status, verification_statuses
 from experiences.services.attest import attest
 from experiences.services.yank import yank
 from tests import factories
@@ -25,7 +26,7 @@ def _no_messages(sent: list[Any]) -> None:
 
 
 def found(actor: Actor = ANONYMOUS, **query: Any) -> list[str]:
-    return [hit.version.experience.name for hit in search_versions(actor, **query)]
+    return [hit.version.experience.name for hit in find(actor, Question(**query)).hits]
 
 
 @pytest.fixture
@@ -102,11 +103,11 @@ FACTS = {"os.family": "linux", "os.id": "debian", "tool.openssl": "3.0.15", "loc
 def test_only_what_holds_with_the_facts_fits(
     shelf: dict[str, Version], facts: dict[str, Any], names: list[str]
 ) -> None:
-    assert sorted(found(facts=facts, fits=True)) == names
+    assert sorted(found(facts=facts, fit="fits")) == names
 
 
 def test_without_fits_everything_comes_with_its_reasons(shelf: dict[str, Version]) -> None:
-    hits = search_versions(ANONYMOUS, facts={**FACTS, "tool.openssl": "1.0.2"})
+    hits = find(ANONYMOUS, Question(facts={**FACTS, "tool.openssl": "1.0.2"})).hits
     reasons = {
         hit.version.experience.name: [
             (finding.condition.text(), finding.status, finding.found) for finding in hit.fit.findings
@@ -119,15 +120,7 @@ def test_without_fits_everything_comes_with_its_reasons(shelf: dict[str, Version
         ("tool.openssl >=1.1.1,<4", "fails", "1.0.2"),
     ]
     assert reasons["backup-sqlite"] == []
-    assert [hit.fit for hit in search_versions(ANONYMOUS)] == [None] * 3
-
-
-def test_the_ids_that_hold_agree_with_each_condition_by_itself(shelf: dict[str, Version]) -> None:
-    from experiences.models import Condition
-
-    holding = set(satisfied(FACTS))
-    assert holding == set(Condition.objects.values_list("pk", flat=True))
-    assert set(satisfied({})) == set()
+    assert [hit.fit for hit in find(ANONYMOUS, Question()).hits] == [None] * 3
 
 
 def test_only_the_latest_version_that_was_not_yanked_is_found(acme: Organization) -> None:
@@ -173,15 +166,6 @@ def test_pages_do_not_overlap_and_do_not_move(acme: Organization) -> None:
     assert [len(page) for page in pages] == [3, 3, 1]
     assert [name for page in pages for name in page] == found(words="renew")
     assert len({name for page in pages for name in page}) == 7
-
-
-def test_many_conditions_that_hold_find_the_same_as_few(
-    shelf: dict[str, Version], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    few = [found(facts=facts, fits=True) for facts in (FACTS, {**FACTS, "os.id": "alpine"})]
-    monkeypatch.setattr("experiences.selectors.INDEXED_CONDITIONS", 0)
-    assert [found(facts=facts, fits=True) for facts in (FACTS, {**FACTS, "os.id": "alpine"})] == few
-    assert [len(names) for names in few] == [3, 2]
 
 
 # --- what is kept on the version for searching

@@ -388,10 +388,10 @@ def test_pasted_facts_mark_what_fits(market: Market) -> None:
     html = client.get("/browse").content.decode()
     assert "Does not fit" in html
     assert "write-greeting" in html
-    assert "write-greeting" not in client.get("/browse?fits=1").content.decode()
+    assert "write-greeting" not in client.get("/browse?fit=fits").content.decode()
     assert "plan9" in client.get(EXPERIENCE).content.decode()
     client.post("/facts", {"facts": '{"os.family": "linux"}'})
-    assert "Fits your machine" in client.get("/browse?fits=1").content.decode()
+    assert "Fits your machine" in client.get("/browse?fit=fits").content.decode()
     client.post("/facts", {"clear": "1", "next": "https://evil.example/"})
     assert "Fits your machine" not in client.get("/browse").content.decode()
 

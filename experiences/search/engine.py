@@ -1,0 +1,309 @@
+"""The index of one process: listings in, ranked places with counts and reasons out. It knows no database."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from experiences.domain.terms import fields_of, topic_key
+from experiences.search.columns import Columns, Listing, Sort, figures, proof_buckets, topic_postings, worth
+from experiences.search.facets import Filters, class_counts, passing, topic_counts, value_counts
+from experiences.search.fitting import Conditions, ConditionSets
+from experiences.search.postings import Index, segment_of
+from experiences.search.ranking import FEW_HITS, Scores, Sought, best, scores_of
+
+Fit = Literal["any", "fits", "nearly"]
+NEARLY_UNMET = 2
+"""What lacks so many conditions at most fits nearly."""
+POLICY_SECONDS = 30 * 86_400
+MINUTE = 60
+DEAD_SHARE = 0.25
+RELEVANCE_BITS = 24
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """``organization_id`` and ``permitted`` (numbers of experiences) say what the asker may see beside the public."""
+
+    sought: Sequence[Sought] = ()
+    excluded: Sequence[Sequence[int]] = ()
+    """Keys of terms; what has all of one entry is left out."""
+    only: Sequence[int] | None = None
+    """Experiences, where something else has narrowed them down."""
+    ranks: Mapping[int, float] | None = None
+    """A ranking of another kind by experience, as reciprocal ranks, to merge with the words'."""
+    facts: Mapping[str, Any] | None = None
+    fit: Fit = "any"
+    filters: Filters = field(default_factory=Filters)
+    sort: Sort = "relevance"
+    organization_id: int | None = None
+    permitted: Sequence[int] = ()
+    count: int = 20
+    offset: int = 0
+    now: int = 0
+    policy_seconds: int = POLICY_SECONDS
+    with_facets: bool = True
+    explain: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """A word of the query, the term found for it, and the fields it stands in."""
+
+    word: str
+    term: str
+    fields: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    experience_id: int
+    unmet: int | None
+    """Conditions that fail or are not known; None where no facts were given."""
+    reasons: tuple[Reason, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    total: int
+    places: tuple[Place, ...]
+    facets: dict[str, list[tuple[Any, int]]]
+    """``publisher`` counts by number of the organization, all others by name."""
+
+
+class Engine:
+    def __init__(self) -> None:
+        self.conditions = Conditions()
+        self.sets = ConditionSets(self.conditions)
+        self.columns = Columns()
+        self.index = Index()
+        self._changed = 0
+        self._figures: dict[str, tuple[tuple[int, ...], NDArray[Any]]] = {}
+
+    # --- what is listed
+
+    def put(self, listings: Iterable[Listing]) -> None:
+        """Add or replace. Texts count as unchanged while the version is the same."""
+        keys, places, marks = [], [], []
+        for listing in listings:
+            place = self.columns.place(listing.experience_id)
+            if place is not None and self.columns["version"][place] == listing.version_id:
+                self.columns.update(place, listing)
+                continue
+            place = self.columns.add(listing, self.sets.intern(self.conditions.places(listing.conditions)))
+            topics = topic_postings(listing.topics)
+            keys.append(np.concatenate([listing.keys, topics]))
+            marks.append(np.concatenate([listing.marks, np.full(len(topics), 2, dtype=np.uint8)]))
+            places.append(np.full(len(keys[-1]), place, dtype=np.int32))
+        if keys:
+            self.index.add(segment_of(np.concatenate(keys), np.concatenate(places), np.concatenate(marks)))
+        self._changed += 1
+
+    def remove(self, experience_ids: Iterable[int]) -> None:
+        for number in experience_ids:
+            self.columns.remove(number)
+        self._changed += 1
+
+    def touch(self) -> None:
+        """Call it after columns were written from outside."""
+        self._changed += 1
+
+    def version_of(self, experience_id: int) -> int | None:
+        place = self.columns.place(experience_id)
+        return int(self.columns["version"][place]) if place is not None else None
+
+    @property
+    def is_worn(self) -> bool:
+        """Whether so many places were given up that a new index would be much smaller."""
+        return len(self.columns) > 4096 and 1 - self.columns["alive"].mean() > DEAD_SHARE
+
+    def memory(self) -> dict[str, int]:
+        """Bytes of the parts: ``mask`` is what fit needs, ``columns`` the figures, ``postings`` the words."""
+        mask = self.columns["set"].nbytes + self.sets.nbytes
+        return {
+            "mask": mask,
+            "columns": self.columns.nbytes - self.columns["set"].nbytes,
+            "orders": sum(kept.nbytes for _name, kept in self._figures.values()),
+            "postings": self.index.nbytes,
+        }
+
+    # --- what is asked
+
+    def search(self, request: Request) -> Answer:
+        columns, code = self.columns, self._code(request)
+        scores = scores_of(self.index, request.sought, len(columns)) if request.sought else None
+        base = self._allowed(request, scores)
+        unmet = self._unmet(request)
+        if unmet is not None and request.fit != "any":
+            base &= unmet <= (0 if request.fit == "fits" else NEARLY_UNMET)
+        hits = self._worded(request, base, scores)
+        lut = passing(columns.classes.values, request.filters)
+        found = np.flatnonzero(hits)
+        if not lut.lets_all:
+            found = found[lut.all[code[found]]]
+        of_any_publisher, found = found, self._of_publishers(found, request)
+        chosen = found[self._order(request, found, scores, unmet)]
+        return Answer(
+            total=len(found),
+            places=tuple(self._place(int(place), request, unmet) for place in chosen),
+            facets=self._facets(request, hits, found, of_any_publisher, code) if request.with_facets else {},
+        )
+
+    def _allowed(self, request: Request, scores: Scores | None) -> NDArray[np.bool_]:
+        columns = self.columns
+        seen: NDArray[np.bool_] = columns["public"] & columns["alive"]
+        own = columns.organizations.known(request.organization_id)
+        if own is not None:
+            seen |= columns["alive"] & (columns["organization"] == own)
+        if len(request.permitted):
+            seen[columns.places(request.permitted)] = True
+        if request.only is not None:
+            only = np.zeros(len(columns), dtype=np.bool_)
+            only[columns.places(request.only)] = True
+            seen &= only
+        for topic in request.filters.topics:
+            has = np.zeros(len(columns), dtype=np.bool_)
+            for at, _marks in self.index.find(topic_key(topic)):
+                has[at] = True
+            seen &= has
+        for keys in request.excluded:
+            self._leave_out(seen, keys)
+        return seen
+
+    def _of_publishers(self, places: NDArray[Any], request: Request) -> NDArray[Any]:
+        if not request.filters.publishers:
+            return places
+        known = [self.columns.organizations.known(number) for number in request.filters.publishers]
+        wanted = [number for number in known if number is not None]
+        kept: NDArray[Any] = places[np.isin(self.columns["organization"][places], wanted)]
+        return kept
+
+    def _leave_out(self, seen: NDArray[np.bool_], keys: Sequence[int]) -> None:
+        has = np.zeros(len(seen), dtype=np.uint8)
+        for key in keys:
+            for at, _marks in self.index.find(key):
+                has[at] += 1
+        seen &= has < len(keys)
+
+    def _unmet(self, request: Request) -> NDArray[np.uint8] | None:
+        if request.facts is None:
+            return None
+        counts = self.sets.unmet(request.facts)
+        unmet: NDArray[np.uint8] = counts[self.columns["set"]]
+        return unmet
+
+    def _worded(self, request: Request, base: NDArray[np.bool_], scores: Scores | None) -> NDArray[np.bool_]:
+        """Listings with every word; where those are few, also with most of them, or near in meaning."""
+        if scores is None:
+            return base
+        hits = base & scores.is_full
+        few = np.count_nonzero(hits) < FEW_HITS
+        if few and scores.is_partial is not None:
+            hits |= base & scores.is_partial
+        if few and request.ranks:
+            near = np.zeros(len(base), dtype=np.bool_)
+            near[self.columns.places(request.ranks)] = True
+            hits |= base & near
+        return hits
+
+    def _order(
+        self, request: Request, found: NDArray[Any], scores: Scores | None, unmet: NDArray[np.uint8] | None
+    ) -> NDArray[np.intp]:
+        """The part of ``found`` that is asked for, the best first."""
+        if request.sort == "relevance" and scores is not None:
+            keys = self._relevance(request, found, scores)
+        else:
+            keys = self._kept(f"figures {request.sort}", request, lambda b: figures(request.sort, self.columns, b))[
+                found
+            ]
+        if request.fit == "nearly" and unmet is not None:
+            keys = keys - (unmet[found].astype(np.int64) << 57)
+        ordered = best(keys, self.columns["experience"][found], request.offset + request.count)
+        return ordered[request.offset :]
+
+    def _relevance(self, request: Request, found: NDArray[Any], scores: Scores) -> NDArray[np.int64]:
+        """The words' score times what the listing is worth; merged with another ranking by reciprocal rank."""
+        value = self._kept("worth", request, lambda b: worth(self.columns["quality"], b))[found]
+        score = scores.score[found] * (0.5 + 0.5 * value) * np.where(scores.is_full[found], 1.0, 0.5)
+        if request.ranks:
+            score = _merged(score, found, self.columns, request.ranks)
+        top = float(score.max(initial=0)) or 1.0
+        scaled = (score / top * (2**RELEVANCE_BITS - 1)).astype(np.int64)
+        keys: NDArray[np.int64] = scaled << 32 | self.columns["published"][found].astype(np.int64)
+        return keys
+
+    def _place(self, place: int, request: Request, unmet: NDArray[np.uint8] | None) -> Place:
+        reasons = []
+        for item in request.sought if request.explain else ():
+            for alternative in item.alternatives:
+                mark = int(self.index.marks_at(alternative.key, [place])[0])
+                if mark:
+                    reasons.append(Reason(item.word, alternative.term, tuple(fields_of(mark))))
+                    break
+        return Place(
+            experience_id=int(self.columns["experience"][place]),
+            unmet=int(unmet[place]) if unmet is not None else None,
+            reasons=tuple(reasons),
+        )
+
+    def _facets(
+        self,
+        request: Request,
+        hits: NDArray[np.bool_],
+        found: NDArray[Any],
+        of_any_publisher: NDArray[Any],
+        code: NDArray[np.int32],
+    ) -> dict[str, list[tuple[Any, int]]]:
+        """What each facet's choice would leave: a facet's own filter does not count against its values."""
+        columns = self.columns
+        counted = found
+        if request.filters.has_classes:
+            counted = self._of_publishers(np.flatnonzero(hits), request)
+        counts = class_counts(columns.classes.values, code[counted], request.filters)
+        counts["topic"] = topic_counts(columns, self.index, found)
+        counts["publisher"] = value_counts(columns["organization"][of_any_publisher], columns.organizations.values)
+        return counts
+
+    # --- what is worked out once for many queries
+
+    def _code(self, request: Request) -> NDArray[np.int32]:
+        """The class of each place and the age of its proof in one number."""
+
+        def work_out(buckets: NDArray[np.int32]) -> NDArray[Any]:
+            coded: NDArray[np.int32] = self.columns["klass"] * 8 + buckets
+            return coded
+
+        return self._kept("code", request, work_out)
+
+    def _kept(self, name: str, request: Request, work_out: Any) -> NDArray[Any]:
+        """Kept while nothing has changed and the minute lasts: a proof ages by the minute."""
+        state = (self._changed, request.now // MINUTE, request.policy_seconds)
+        known = self._figures.get(name)
+        if known is None or known[0] != state:
+            columns = self.columns
+            buckets = proof_buckets(columns["standing"], columns["proven"], request.now, request.policy_seconds)
+            known = self._figures[name] = (state, work_out(buckets))
+        return known[1]
+
+
+def _merged(
+    score: NDArray[Any], found: NDArray[Any], columns: Columns, ranks: Mapping[int, float]
+) -> NDArray[np.float64]:
+    """Reciprocal rank fusion (Cormack, Clarke and Büttcher, 2009): 1 / (60 + rank), summed over the rankings."""
+    order = np.argsort(-score, kind="stable")
+    merged = np.zeros(len(score))
+    merged[order] = 1 / (61 + np.arange(len(score)))
+    merged[score <= 0] = 0
+    at = {int(place): number for number, place in enumerate(found)} if len(found) < len(ranks) * 50 else None
+    for experience, value in ranks.items():
+        place = columns.place(experience)
+        if place is None:
+            continue
+        number = at.get(place, -1) if at is not None else int(np.searchsorted(found, place))
+        if 0 <= number < len(found) and found[number] == place:
+            merged[number] += value
+    return merged

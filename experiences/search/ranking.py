@@ -1,0 +1,118 @@
+"""Words to scores, and the best of many by a key."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from experiences.domain.terms import LEVELS
+from experiences.search.postings import Index
+
+IMPACT = (np.arange(256, dtype=np.uint8) >> 4).astype(np.float32) / LEVELS
+"""How much a term counts by its mark."""
+FEW_HITS = 8
+"""With fewer listings than this that have all words, those that have most of them are shown, too."""
+ENOUGH = 0.5
+"""So much of the words' information a listing must have that lacks one of them."""
+SAMPLE = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Alternative:
+    """A term that a word of a query may stand for. ``factor`` is 1 for the word itself, less for what was guessed."""
+
+    key: int
+    term: str
+    factor: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Sought:
+    """One word of a query with all it may stand for."""
+
+    word: str
+    is_required: bool
+    alternatives: tuple[Alternative, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """``score`` float32 of each place; ``is_full`` where every required word is, ``is_partial`` where most are."""
+
+    score: NDArray[np.float32]
+    is_full: NDArray[np.bool_]
+    is_partial: NDArray[np.bool_] | None
+
+
+def scores_of(index: Index, sought: Sequence[Sought], places: int) -> Scores:
+    required = [item for item in sought if item.is_required] or list(sought)
+    score = np.zeros(places, dtype=np.float32)
+    has = np.zeros(places, dtype=np.uint8)
+    informations = {item.word: information(index, item, places) for item in sought}
+    for item in sought:
+        is_required = item in required
+        for at, impact in _impacts(index, item, places):
+            score[at] += impact * np.float32(informations[item.word])
+            if is_required:
+                has[at] += 1
+    is_full = has == len(required)
+    is_partial = _mostly(index, required, informations, places) if len(required) > 1 else None
+    return Scores(score, is_full, is_partial)
+
+
+def information(index: Index, item: Sought, places: int) -> float:
+    """What it tells that a listing has the word: the rarer the more (the idf of BM25)."""
+    frequency = min(places, sum(index.frequency(alternative.key) for alternative in item.alternatives))
+    return math.log(1 + (places - frequency + 0.5) / (frequency + 0.5))
+
+
+def _impacts(index: Index, item: Sought, places: int) -> list[tuple[NDArray[Any], NDArray[np.float32]]]:
+    """Where the word is and how much it counts there, each place once."""
+    if len(item.alternatives) == 1:
+        only = item.alternatives[0]
+        return [(at, (IMPACT[marks] * only.factor).astype(np.float32)) for at, marks in index.find(only.key)]
+    best = np.zeros(places, dtype=np.float32)
+    for alternative in item.alternatives:
+        for at, marks in index.find(alternative.key):
+            best[at] = np.maximum(best[at], IMPACT[marks] * np.float32(alternative.factor))
+    found = np.flatnonzero(best)
+    return [(found, best[found])]
+
+
+def _mostly(index: Index, required: Sequence[Sought], informations: dict[str, float], places: int) -> NDArray[np.bool_]:
+    total = sum(informations[item.word] for item in required)
+    share = np.zeros(places, dtype=np.float32)
+    for item in required:
+        for at, _impact in _impacts(index, item, places):
+            share[at] += np.float32(informations[item.word] / total)
+    return share >= ENOUGH
+
+
+def best(keys: NDArray[np.int64], numbers: NDArray[np.int64], count: int) -> NDArray[np.intp]:
+    """Where the ``count`` largest keys stand, the largest first; of equal keys the larger number first.
+
+    A sample tells what is surely too small, so that only a few are sorted. The same for the same data whatever
+    ``count`` is: pages neither overlap nor leave gaps.
+    """
+    candidates = np.arange(len(keys))
+    if len(keys) > max(SAMPLE * 4, count * 8):
+        sample = np.sort(keys[:: len(keys) // SAMPLE])
+        # Four times as many as wanted are let through, so that the sample's luck hardly ever matters.
+        place = max(0, len(sample) - 16 - math.ceil(4 * count * len(sample) / len(keys)))
+        above = np.flatnonzero(keys >= sample[place])
+        if len(above) >= count:
+            candidates = above
+    if len(candidates) > count * 8 + SAMPLE:
+        least = np.partition(keys[candidates], len(candidates) - count)[len(candidates) - count]
+        above, equal = candidates[keys[candidates] > least], candidates[keys[candidates] == least]
+        lacking = count - len(above)
+        if len(equal) > lacking:
+            equal = equal[np.argpartition(numbers[equal], len(equal) - lacking)[len(equal) - lacking :]]
+        candidates = np.concatenate([above, equal])
+    order = np.lexsort((numbers[candidates], keys[candidates]))[::-1]
+    return candidates[order[:count]]
