@@ -58,7 +58,7 @@ def list_all(apps, schema_editor):
 
 
 class Migration(migrations.Migration):
-    dependencies = [("experiences", "0014_search")]
+    dependencies = [("experiences", "0015_search")]
     operations = [
         migrations.RunPython(list_all, migrations.RunPython.noop),
         migrations.RunSQL(TRIGGERS, UNDO),

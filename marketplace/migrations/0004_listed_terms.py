@@ -19,5 +19,9 @@ def list_terms(apps, schema_editor):
 
 
 class Migration(migrations.Migration):
-    dependencies = [("licensing", "0009_purchases"), ("experiences", "0015_search_kept")]
+    dependencies = [
+        ("marketplace", "0003_histories_stay"),
+        ("licensing", "0008_payout_guards"),
+        ("experiences", "0016_search_kept"),
+    ]
     operations = [migrations.RunPython(list_terms, migrations.RunPython.noop)]
