@@ -10,7 +10,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('experiences', '0013_standing_figures'),
+        ('experiences', '0014_progress'),
     ]
 
     operations = [
