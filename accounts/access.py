@@ -5,6 +5,7 @@ from __future__ import annotations
 import hmac
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 from django.db.models import OuterRef, Q, QuerySet, Subquery
 from django.http import HttpRequest
@@ -15,7 +16,16 @@ from rest_framework.request import Request
 from accounts.actors import AGENT_SCOPES, ANONYMOUS, ROLE_SCOPES, Actor, Role, Scope
 from accounts.domain.api_keys import digest, prefix_of
 from accounts.domain.refusals import Forbidden, NotFound, Unauthenticated
-from accounts.models import Agent, ApiKey, EnvironmentProfile, Membership, Organization, Person
+from accounts.models import (
+    Agent,
+    ApiKey,
+    EnvironmentProfile,
+    Membership,
+    Organization,
+    Person,
+    Webhook,
+    WebhookDelivery,
+)
 
 ACTING_ORGANIZATION = "acting_organization"
 """The session's key for the slug of the organization a person acts for."""
@@ -185,4 +195,24 @@ def profile_for(organization: Organization, name: str) -> EnvironmentProfile:
     found = organization.environment_profiles.select_related("organization").filter(name=name).first()
     if found is None:
         raise NotFound(_("environment profile"))
+    return found
+
+
+def webhook_for(actor: Actor, organization: Organization, number: UUID) -> Webhook:
+    """For owners only: an address may hold a secret. Raises NotFound, Unauthenticated or Forbidden.
+
+    ``organization`` comes from ``organization_for``.
+    """
+    actor.require("admin", organization.pk)
+    found = organization.webhooks.select_related("organization").filter(pk=number).first()
+    if found is None:
+        raise NotFound(_("webhook"))
+    return found
+
+
+def delivery_for(webhook: Webhook, number: int) -> WebhookDelivery:
+    """Raises NotFound. ``webhook`` comes from ``webhook_for``."""
+    found = webhook.deliveries.select_related("webhook__organization", "event").filter(pk=number).first()
+    if found is None:
+        raise NotFound(_("delivery"))
     return found

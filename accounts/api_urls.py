@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from django.urls import path
 
-from accounts.api import agents, organizations, profiles
+from accounts.api import agents, organizations, profiles, webhooks
 
 ORGANIZATION = "organizations/<slug:organization>"
+WEBHOOK = f"{ORGANIZATION}/webhooks/<uuid:webhook>"
 
 urlpatterns = [
     path("me", organizations.MeView.as_view(), name="api_me"),
@@ -24,5 +25,11 @@ urlpatterns = [
         profiles.ProfileView.as_view(),
         name="api_environment_profile",
     ),
+    path(f"{ORGANIZATION}/webhooks", webhooks.WebhookListView.as_view(), name="api_webhooks"),
+    path(WEBHOOK, webhooks.WebhookView.as_view(), name="api_webhook"),
+    path(f"{WEBHOOK}/secret", webhooks.WebhookSecretView.as_view(), name="api_webhook_secret"),
+    path(f"{WEBHOOK}/test", webhooks.WebhookTestView.as_view(), name="api_webhook_test"),
+    path(f"{WEBHOOK}/deliveries", webhooks.DeliveryListView.as_view(), name="api_webhook_deliveries"),
+    path(f"{WEBHOOK}/deliveries/<int:delivery>/redeliver", webhooks.RedeliveryView.as_view(), name="api_redeliver"),
     path(f"{ORGANIZATION}/audit", organizations.AuditView.as_view(), name="api_audit"),
 ]

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from django.db.models import QuerySet
 
-from accounts.models import Agent, ApiKey, AuditEntry, EnvironmentProfile, Membership, Organization
+from accounts.models import (
+    Agent,
+    ApiKey,
+    AuditEntry,
+    EnvironmentProfile,
+    Membership,
+    Organization,
+    Webhook,
+    WebhookDelivery,
+)
 
 
 def members_of(organization: Organization) -> QuerySet[Membership]:
@@ -25,3 +34,11 @@ def audit_entries_of(organization: Organization) -> QuerySet[AuditEntry]:
 
 def profiles_of(organization: Organization) -> QuerySet[EnvironmentProfile]:
     return organization.environment_profiles.order_by("name")
+
+
+def webhooks_of(organization: Organization) -> QuerySet[Webhook]:
+    return organization.webhooks.select_related("organization").order_by("created_at")
+
+
+def deliveries_of(webhook: Webhook) -> QuerySet[WebhookDelivery]:
+    return webhook.deliveries.select_related("event")

@@ -11,6 +11,7 @@ from guardian.models import GroupObjectPermission
 
 from accounts.actors import Actor
 from accounts.domain.refusals import Forbidden, NotFound
+from accounts.models import Organization
 from experiences.models import Experience, Version
 
 Permission = Literal["download_experience", "replay_experience"]
@@ -102,3 +103,12 @@ def require_evidence(actor: Actor, experience: Experience) -> None:
         _("What its steps do and print is shown to its publisher and to organizations with a license only."),
         _("Accept or buy one of its offers, or wait for the verdict: that is shown to everybody."),
     )
+
+
+def concerned_organizations(experience: Experience) -> set[int]:
+    """The publisher and whoever has a permission on it: whom a change of a version concerns."""
+    groups = GroupObjectPermission.objects.filter(
+        object_pk=str(experience.pk), permission__content_type__app_label="experiences"
+    )
+    permitted = Organization.objects.filter(group__in=groups.values("group_id")).values_list("pk", flat=True)
+    return {experience.organization_id, *permitted}

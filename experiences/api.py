@@ -25,7 +25,7 @@ from experiences.selectors import strengths_of
 from experiences.services.offer_keys import offer_keys
 from experiences.services.publish import publish
 from experiences.services.request_verification import request_verification
-from experiences.services.yank import yank
+from experiences.services.yank import unyank, yank
 from experiences.strength_shapes import StrengthShape, strength_document
 
 
@@ -81,6 +81,7 @@ class VersionShape(serializers.Serializer[Any]):
     size = serializers.IntegerField()
     published_at = serializers.DateTimeField()
     yanked_at = serializers.DateTimeField(allow_null=True)
+    yanked_reason = serializers.CharField(allow_blank=True)
     manifest = serializers.DictField()
     skill = serializers.DictField()
     verifications = VerificationShape(many=True)
@@ -152,6 +153,7 @@ def version_document(actor: Actor, version: Version) -> dict[str, Any]:
         "size": version.blob.size_bytes,
         "published_at": version.published_at,
         "yanked_at": version.yanked_at,
+        "yanked_reason": version.yanked_reason,
         "manifest": version.manifest,
         "skill": version.skill,
         "verifications": [_verification(version, row, strengths, may_read_notes=may_read_notes) for row in rows[:100]],
@@ -229,6 +231,14 @@ class YankView(ActorView):
         found = version_for(self.actor, organization, name, version)
         yank(actor=self.actor, version=found, reason=checked(YankRequest, request.data)["reason"])
         return Response(version_document(self.actor, version_for(self.actor, organization, name, found.version)))
+
+    @extend_schema(
+        operation_id="unyank_version", tags=["experiences"], responses={200: VersionShape, **refusals(401, 403, 404)}
+    )
+    def delete(self, request: Request, organization: str, name: str, version: str) -> Response:
+        """Put a withdrawn version back into the listing."""
+        unyank(actor=self.actor, version=version_for(self.actor, organization, name, version))
+        return Response(version_document(self.actor, version_for(self.actor, organization, name, version)))
 
 
 class AttestationsView(ActorView):

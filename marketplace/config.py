@@ -6,11 +6,14 @@ import hashlib
 import os
 import secrets
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
+from accounts.domain.addresses import networks_of
 from keiken.errors import UsageError
 from keiken.sandbox.policy import Policy, policy_of
 
@@ -25,6 +28,32 @@ def default_data_dir() -> Path:
     """One folder per checkout, so that two clones on one machine never share a database."""
     base = Path("/var/lib/keiken") if os.geteuid() == 0 else Path.home() / ".local/share/keiken"
     return base / hashlib.sha256(str(PROJECT).encode()).hexdigest()[:10]
+
+
+@dataclass(frozen=True)
+class MailServer:
+    host: str
+    port: int
+    user: str
+    password: str = field(repr=False)
+    uses_tls: bool
+    uses_starttls: bool
+
+
+def mail_server_of(url: str) -> MailServer:
+    """Raises ValueError, which never repeats the password. A server on loopback is spoken to in the clear."""
+    parts = urlsplit(url)
+    if parts.scheme not in ("smtp", "smtps") or not parts.hostname:
+        raise ValueError("it is no smtp:// or smtps:// address")
+    is_tls, is_local = parts.scheme == "smtps", parts.hostname in ("localhost", "127.0.0.1", "::1")
+    return MailServer(
+        host=parts.hostname,
+        port=parts.port or (465 if is_tls else 587),
+        user=unquote(parts.username or ""),
+        password=unquote(parts.password or ""),
+        uses_tls=is_tls,
+        uses_starttls=not is_tls and not is_local,
+    )
 
 
 class Configuration(BaseModel):
@@ -138,8 +167,28 @@ class Configuration(BaseModel):
     email_url: str = Field(
         "",
         alias="KEIKEN_EMAIL_URL",
-        description="smtp://user:password@host:port; empty means mails are written below the data folder.",
+        description="smtp://user:password@host:port (STARTTLS) or smtps://…; empty means files below the data folder.",
     )
+    email_from: str = Field("", alias="KEIKEN_EMAIL_FROM", description="Sender of mails; empty means keiken@ the host.")
+
+    webhook_networks: str = Field(
+        "",
+        alias="KEIKEN_WEBHOOK_NETWORKS",
+        description="Private networks webhooks may call, also by http, separated by commas: 10.1.0.0/16, 127.0.0.1.",
+    )
+
+    @field_validator("email_url")
+    @classmethod
+    def _is_mail_server(cls, value: str) -> str:
+        if value:
+            mail_server_of(value)
+        return value
+
+    @field_validator("webhook_networks")
+    @classmethod
+    def _is_networks(cls, value: str) -> str:
+        networks_of(value)
+        return value
 
     @field_validator("sandbox_drivers", "min_isolation")
     @classmethod
@@ -161,6 +210,10 @@ class Configuration(BaseModel):
     @property
     def uses_https(self) -> bool:
         return self.site_url.startswith("https://")
+
+    @property
+    def mail_server(self) -> MailServer | None:
+        return mail_server_of(self.email_url) if self.email_url else None
 
     @property
     def payments(self) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urlsplit
 
 import dj_database_url
 from django.utils.translation import gettext_lazy as _
@@ -185,6 +186,8 @@ CELERY_TASK_ROUTES = {
     "experiences.tasks.verify": {"queue": "verify"},
     "experiences.tasks.attest": {"queue": "attest"},
     "licensing.tasks.sign_licenses": {"queue": "attest"},
+    "accounts.tasks.deliver_webhooks": {"queue": "outgoing"},
+    "accounts.tasks.send_mails": {"queue": "outgoing"},
 }
 CELERY_BEAT_SCHEDULE_FILENAME = str(KEIKEN.data_dir / "beat-schedule")
 CELERY_BEAT_SCHEDULE = {
@@ -192,6 +195,9 @@ CELERY_BEAT_SCHEDULE = {
     "reverify-by-age": {"task": "experiences.tasks.reverify_by_age", "schedule": 3600},
     "forget-gone-workers": {"task": "experiences.tasks.forget_gone_workers", "schedule": 3600},
     "forget-progress": {"task": "experiences.tasks.forget_progress", "schedule": 3600},
+    "deliver-webhooks": {"task": "accounts.tasks.deliver_webhooks", "schedule": 10},
+    "send-mails": {"task": "accounts.tasks.send_mails", "schedule": 30},
+    "forget-old-events": {"task": "accounts.tasks.forget_old_events", "schedule": 24 * 3600},
     "sweep-blobs": {"task": "experiences.tasks.sweep_blobs", "schedule": 24 * 3600},
     "end-grants": {"task": "licensing.tasks.end_grants", "schedule": 300},
     "sign-licenses": {"task": "licensing.tasks.sign_licenses", "schedule": 60},
@@ -200,8 +206,14 @@ CELERY_BEAT_SCHEDULE = {
     "reconcile": {"task": "licensing.tasks.reconcile", "schedule": 24 * 3600},
 }
 
-EMAIL_BACKEND = "django.core.mail.backends.filebased.EmailBackend"
+EMAIL_BACKEND = f"django.core.mail.backends.{'smtp' if KEIKEN.mail_server else 'filebased'}.EmailBackend"
 EMAIL_FILE_PATH = str(KEIKEN.data_dir / "mail")
+EMAIL_TIMEOUT = 20
+if KEIKEN.mail_server:
+    EMAIL_HOST, EMAIL_PORT = KEIKEN.mail_server.host, KEIKEN.mail_server.port
+    EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = KEIKEN.mail_server.user, KEIKEN.mail_server.password
+    EMAIL_USE_SSL, EMAIL_USE_TLS = KEIKEN.mail_server.uses_tls, KEIKEN.mail_server.uses_starttls
+DEFAULT_FROM_EMAIL = SERVER_EMAIL = KEIKEN.email_from or f"keiken@{urlsplit(KEIKEN.site_url).hostname}"
 
 SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"

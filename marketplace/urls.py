@@ -19,6 +19,7 @@ from marketplace.pages import (
     profiles,
     proofs,
     sales,
+    webhooks,
 )
 from marketplace.pages.reviews import give_rating, rating, ratings
 
@@ -52,6 +53,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path(f"{ORGANIZATION}/agents", organizations.agents, name="organization_agents"),
     path(f"{ORGANIZATION}/environments", profiles.profiles, name="organization_profiles"),
     path(f"{ORGANIZATION}/environments/<slug:name>", profiles.profile, name="organization_profile"),
+    path(f"{ORGANIZATION}/webhooks", webhooks.webhooks, name="organization_webhooks"),
+    path(f"{ORGANIZATION}/webhooks/<uuid:number>", webhooks.webhook, name="organization_webhook"),
     path(f"{ORGANIZATION}/licenses", organizations.licenses, name="organization_licenses"),
     path(f"{ORGANIZATION}/orders/<int:number>", buying.order, name="order"),
     path(f"{ORGANIZATION}/sales", sales.sales, name="organization_sales"),

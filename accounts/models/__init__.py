@@ -1,5 +1,6 @@
 """Who: people and their organizations, what these keep about their machines, and what they are told of."""
 
+from accounts.models.outgoing import OutboxEvent, OutgoingMail, Webhook, WebhookDelivery
 from accounts.models.people import (
     SLUG,
     Agent,
@@ -20,6 +21,10 @@ __all__ = [
     "EnvironmentProfile",
     "Membership",
     "Organization",
+    "OutboxEvent",
+    "OutgoingMail",
     "Person",
     "PersonManager",
+    "Webhook",
+    "WebhookDelivery",
 ]

@@ -86,6 +86,7 @@ class Version(models.Model):
     published_by = models.CharField(max_length=100)
     published_at = models.DateTimeField(default=timezone.now)
     yanked_at = models.DateTimeField(null=True, blank=True)
+    yanked_reason = models.CharField(max_length=300, blank=True)
     standing = models.CharField(max_length=8, choices=Standing.choices, blank=True)
     """What the last verdicts say together, kept here so that a search can order by it; the rows decide."""
     proven_at = models.DateTimeField(null=True, blank=True)

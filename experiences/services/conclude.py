@@ -9,7 +9,8 @@ from django.db import transaction
 from django.db.models.functions import Now
 
 from accounts.actors import SYSTEM
-from accounts.services import audit
+from accounts.services import audit, outbox
+from experiences.access import concerned_organizations
 from experiences.domain import evidence_store
 from experiences.domain.storable import storable, storable_text
 from experiences.domain.verdicts import with_history
@@ -50,7 +51,7 @@ def _write(row: Verification, seen: Seen) -> None:
         defaults={"facts": storable(dict(seen.environment.facts))},
     )
     keep_strength(row, environment, seen.strength)
-    before = _verdicts_before(row, environment)
+    before, last_verdict = _verdicts_before(row, environment), _last_verdict(row)
     results = ScenarioResult.objects.bulk_create(_result(row, verdict) for verdict in seen.verdicts)
     EvidenceRecord.objects.bulk_create(
         record
@@ -72,6 +73,30 @@ def _write(row: Verification, seen: Seen) -> None:
         organization_id=row.version.experience.organization_id,
         details={"verification": str(row.pk), "environment": environment.name, "verdict": row.verdict},
     )
+    _tell(row, last_verdict)
+
+
+def _last_verdict(row: Verification) -> str:
+    """Of the version in this environment, however it was built; empty for the first verification."""
+    done = Verification.objects.filter(
+        version_id=row.version_id, environment_name=row.environment_name, state=Verification.State.DONE
+    )
+    return done.order_by("-finished_at").values_list("verdict", flat=True).first() or ""
+
+
+def _tell(row: Verification, last_verdict: str) -> None:
+    experience = row.version.experience
+    data = {
+        "verification": str(row.pk),
+        "experience": str(experience),
+        "version": row.version.version,
+        "environment": row.environment_name,
+        "verdict": row.verdict,
+        "trigger": row.trigger,
+    }
+    outbox.tell("verification.concluded", [experience.organization_id], data)
+    if last_verdict and last_verdict != row.verdict:
+        outbox.tell("verdict.changed", concerned_organizations(experience), {**data, "last_verdict": last_verdict})
 
 
 def _result(row: Verification, verdict: ScenarioVerdict) -> ScenarioResult:

@@ -16,7 +16,7 @@ from accounts.access import organization_for
 from accounts.actors import Actor
 from accounts.domain.refusals import Conflict, Invalid, Refusal, TooLarge, Unavailable
 from accounts.models import Organization
-from accounts.services import audit
+from accounts.services import audit, outbox
 from accounts.services.constraints import broken_constraint
 from experiences.blobs import has_blob, store_blob
 from experiences.models import Blob, Experience, Version
@@ -184,6 +184,8 @@ def _write(job: _Job) -> Published:
             organization_id=job.organization.pk,
             details={"digest": job.digest, "visibility": experience.visibility},
         )
+        data = {"experience": str(experience), "version": version.version, "digest": job.digest}
+        outbox.tell("version.published", [job.organization.pk], data)
     return Published(version, created=True)
 
 

@@ -15,7 +15,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from accounts.actors import SYSTEM
-from accounts.services import audit
+from accounts.services import audit, outbox
 from licensing.domain.bookkeeping import in_order
 from licensing.domain.entitling import Facts, Standing, standing_of
 from licensing.models import Grant, Order
@@ -91,10 +91,24 @@ def _apply_to_order(order: Order, facts: Facts, standing: Standing) -> None:
         "period_end": subscription.period_end if subscription else None,
         "ends_with_period": subscription.ends_with_period if subscription else order.ends_with_period,
     }
+    if wanted["state"] == Order.State.PAID and order.state != Order.State.PAID:
+        _tell_paid(order)
     if any(getattr(order, name) != value for name, value in wanted.items()):
         for name, value in wanted.items():
             setattr(order, name, value)
         order.save(update_fields=list(wanted))
+
+
+def _tell_paid(order: Order) -> None:
+    data = {
+        "order": str(order),
+        "experience": str(order.offer.experience),
+        "organization": order.acceptance.organization.slug,
+        "total_minor": order.total_minor,
+        "tax_minor": order.tax_minor,
+        "currency": order.currency,
+    }
+    outbox.tell("order.paid", (order.organization_id, order.offer.experience.organization_id), data)
 
 
 def _apply_to_grants(order: Order, standing: Standing) -> None:

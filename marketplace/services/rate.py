@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 
 from accounts.actors import Actor
 from accounts.domain.refusals import Forbidden, Invalid
-from accounts.services import audit
+from accounts.services import audit, outbox
 from experiences.models import Experience
 from marketplace.domain.reports import reached_a_step
 from marketplace.domain.reviews import ANSWERS, EFFORTS, TEXT_LIMIT, plain_text, used_in
@@ -98,6 +98,8 @@ def _remember(actor: Actor, experience: Experience, rating: Rating, *, created: 
         organization_id=rating.organization_id,
         details={"major": rating.major, "stars": rating.stars, "replay_id": str(rating.report.replay_id)},
     )
+    data = {"experience": str(experience), "major": rating.major, "stars": rating.stars, "is_new": created}
+    outbox.tell("review.posted", [experience.organization_id], data)
 
 
 def _checked(opinion: Opinion) -> Opinion:

@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 
 from accounts.actors import SYSTEM, Actor
 from accounts.domain.refusals import Conflict, Invalid
-from accounts.services import audit
+from accounts.services import audit, outbox
 from experiences.models import Experience, Verification, Version
 from experiences.services import enqueue_verification
 from keiken.replay.report import Report
@@ -48,6 +48,8 @@ def submit_report(*, actor: Actor, experience: Experience, report: Report) -> tu
                 details={"replay_id": str(row.replay_id), "outcome": row.outcome},
             )
             ask_for_score(experience.pk)
+            if row.outcome in TROUBLING:
+                _tell(version, row)
     if not created and row.report != body:
         raise Conflict(
             "replay_id_taken",
@@ -102,6 +104,18 @@ def _replay_id(report: Report) -> uuid.UUID:
         raise Invalid(
             "replay_id_malformed", _("The replay_id is no UUID."), _("Give every replay its own random UUID.")
         ) from None
+
+
+def _tell(version: Version, row: ReplayReport) -> None:
+    """The publisher learns what went wrong where, not for whom."""
+    data = {
+        "experience": str(version.experience),
+        "version": version.version,
+        "outcome": row.outcome,
+        "code": row.code,
+        "environment": row.environment_name,
+    }
+    outbox.tell("report.diverged", [version.experience.organization_id], data)
 
 
 def _ask_for_proof(version: Version) -> None:

@@ -41,6 +41,7 @@ def whoever_reports(status: int) -> dict[str, tuple[int, str]]:
     return {**everybody_inside(), **may, "viewer": NO_SCOPE, READING_AGENT: NO_SCOPE}
 
 
+ABSENT_HOOK = "organizations/acme/webhooks/00000000-0000-0000-0000-000000000000"
 PROFILE = "organizations/acme/environment-profiles/web"
 KEY = {"name": "ci", "agent": "{agent}", "scopes": ["read"]}
 OWN_KEY = {"name": "mine", "scopes": ["read"]}
@@ -88,6 +89,15 @@ TABLE: list[tuple[str, str, Any, dict[str, tuple[int, str]]]] = [
     ("PUT", PROFILE, {"facts": {"os.id": "debian"}}, whoever_reports(201)),
     ("PATCH", PROFILE, {"note": "x"}, whoever_reports(404)),
     ("DELETE", PROFILE, None, whoever_reports(404)),
+    ("GET", "organizations/acme/webhooks", None, only_owner(200)),
+    ("POST", "organizations/acme/webhooks", {"url": "https://x.example/", "events": ["order.paid"]}, only_owner(201)),
+    ("GET", ABSENT_HOOK, None, {**only_owner(404), "owner": HIDDEN}),
+    ("PATCH", ABSENT_HOOK, {"is_active": False}, {**only_owner(404), "owner": HIDDEN}),
+    ("DELETE", ABSENT_HOOK, None, {**only_owner(404), "owner": HIDDEN}),
+    ("POST", f"{ABSENT_HOOK}/secret", None, {**only_owner(404), "owner": HIDDEN}),
+    ("POST", f"{ABSENT_HOOK}/test", None, {**only_owner(404), "owner": HIDDEN}),
+    ("GET", f"{ABSENT_HOOK}/deliveries", None, {**only_owner(404), "owner": HIDDEN}),
+    ("POST", f"{ABSENT_HOOK}/deliveries/1/redeliver", None, {**only_owner(404), "owner": HIDDEN}),
     ("GET", "organizations/acme/audit", None, only_people()),
     ("PUT", "organizations/acme/audit", {}, dict.fromkeys(ASKERS, (405, "method_not_allowed"))),
     ("DELETE", "organizations/acme", None, dict.fromkeys(ASKERS, (405, "method_not_allowed"))),

@@ -88,7 +88,7 @@ class Site:
 
     def start_workers(self) -> None:
         self.stack.start_worker("verify", "verify")
-        self.stack.start_worker("attest", "attest,default")
+        self.stack.start_worker("attest", "attest,default,outgoing")
         self.stack.start_beat()
 
 

@@ -37,6 +37,7 @@ OWNERS_PAGES = [
     "/organizations/acme",
     "/organizations/acme/agents",
     "/organizations/acme/environments",
+    "/organizations/acme/webhooks",
     "/organizations/acme/licenses",
     "/organizations/acme/experiences",
     "/organizations/acme/audit",

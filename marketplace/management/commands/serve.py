@@ -50,5 +50,5 @@ def start_site(stack: Stack, host: str, port: int) -> None:
     """Web, a worker that proves, a worker that signs (the only one to read the key), and beat."""
     stack.start_web(host, port)
     stack.start_worker("verify", "verify", concurrency=2)
-    stack.start_worker("attest", "attest,default")
+    stack.start_worker("attest", "attest,default,outgoing")
     stack.start_beat()
