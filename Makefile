@@ -5,9 +5,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+BROWSER := $(VENV)/.browser
 PYTEST_ARGS ?=
 
-.PHONY: help setup demo serve stop test check bench strength soak bench-download stripe-fixtures corpus format messages requirements environments environments-all clean
+.PHONY: help setup demo serve stop test browser check bench strength soak bench-download stripe-fixtures corpus format messages requirements environments environments-all clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -28,9 +29,15 @@ stop: setup ## Stop the embedded database and broker
 	@$(BIN)/python manage.py services stop
 
 # The environments come first: on a bare machine a test would otherwise wait for a worker that is still building them.
-test: setup ## All tests: embedded PostgreSQL, real broker, workers and sandboxes
+test: setup browser ## All tests: embedded PostgreSQL, real broker, workers and sandboxes
 	@$(BIN)/keiken environments build debian-12 debian-12-data debian-12-web >/dev/null
 	@$(BIN)/pytest -n 3 --dist loadgroup $(PYTEST_ARGS)
+
+browser: $(BROWSER) ## What tests/browser drives: chromium from the system's packages, Playwright, axe-core
+
+$(BROWSER): $(READY) requirements/browser.txt scripts/browser.sh
+	@scripts/browser.sh $(VENV)
+	@touch $@
 
 check: setup ## Style, types, layers, migrations, deployment settings, translations
 	$(BIN)/ruff check .

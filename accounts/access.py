@@ -53,11 +53,20 @@ def session_actor(request: HttpRequest) -> Actor:
     user = getattr(request, "user", None)
     if user is None or not user.is_authenticated or not user.is_active:
         return ANONYMOUS
-    rows = Membership.objects.filter(person_id=user.pk).select_related("organization").order_by("created_at", "pk")
-    found = list(rows)
+    found = memberships_of(request, user.pk)
     wanted = request.session.get(ACTING_ORGANIZATION, "")
     chosen = next((member for member in found if member.organization.slug == wanted), found[0] if found else None)
     return person_actor(user, chosen)
+
+
+def memberships_of(request: HttpRequest, person_id: int) -> list[Membership]:
+    """The memberships of the signed-in person, oldest first; looked up once per request."""
+    known = getattr(request, "keiken_memberships", None)
+    if known is None:
+        rows = Membership.objects.filter(person_id=person_id).select_related("organization")
+        known = list(rows.order_by("created_at", "pk"))
+        request.keiken_memberships = known  # type: ignore[attr-defined]
+    return known
 
 
 def person_actor(person: Any, membership: Membership | None) -> Actor:

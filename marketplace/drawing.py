@@ -42,7 +42,7 @@ def strip(cells: Sequence[tuple[str, str, str]], label: str) -> SafeString:
     ))  # fmt: skip
     width = len(cells) * (CELL + GAP)
     return format_html(
-        '<svg class="strip" role="img" aria-label="{}" width="{}" height="{}" viewBox="0 0 {} {}">{}</svg>',
+        '<svg class="strip" role="group" aria-label="{}" width="{}" height="{}" viewBox="0 0 {} {}">{}</svg>',
         label,
         width,
         HEIGHT,

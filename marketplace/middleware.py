@@ -7,11 +7,12 @@ from typing import Final
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.middleware.gzip import GZipMiddleware
 from django.utils.translation import gettext as _
 
 from accounts.domain.refusals import Refusal, TooLarge
 from marketplace.pages.errors import refusal_page
-from marketplace.problems import problem_response
 from marketplace.requests import is_api, request_id
 
 CONTENT_SECURITY_POLICY: Final = "; ".join(
@@ -34,8 +35,13 @@ PERMISSIONS_POLICY: Final = ", ".join(
 )
 
 
+FORM_MAX_BYTES: Final = 1 << 16
+"""What a form on a page may have around an uploaded package."""
+COMPRESSED: Final = ("text/", "image/svg+xml", "application/xml", "application/atom+xml", "application/json")
+
+
 class SecurityHeaders:
-    """Sets the headers on every answer and refuses API bodies above the upload limit before they are read."""
+    """Sets the headers on every answer and refuses bodies above the upload limit before they are read."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
@@ -66,10 +72,10 @@ class SecurityHeaders:
     def _refuse_large(request: HttpRequest) -> HttpResponse | None:
         # WSGI hands over at most Content-Length bytes, so the declared length bounds what is read.
         declared = str(request.META.get("CONTENT_LENGTH") or "0")
-        limit = settings.KEIKEN.upload_max_bytes
-        if not is_api(request) or not declared.isdecimal() or int(declared) <= limit:
+        limit = settings.KEIKEN.upload_max_bytes + (0 if is_api(request) else FORM_MAX_BYTES)
+        if not declared.isdecimal() or int(declared) <= limit:
             return None
-        return problem_response(
+        return refusal_page(
             request,
             TooLarge(
                 "body_too_large",
@@ -78,3 +84,16 @@ class SecurityHeaders:
                 {"limit_bytes": limit},
             ),
         )
+
+
+class CompressPages(GZipMiddleware):
+    """Compresses pages and feeds, not the API: archives are compressed, and what is small there stays quick.
+
+    Django pads compressed pages by a random length, so that their size tells nothing of a secret beside what a
+    request put there (BREACH).
+    """
+
+    def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+        if is_api(request) or not response.headers.get("Content-Type", "").startswith(COMPRESSED):
+            return response
+        return super().process_response(request, response)

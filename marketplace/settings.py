@@ -47,6 +47,7 @@ MIDDLEWARE = [
     # First, so that redirects, refused hosts and static files carry the headers, too.
     "marketplace.middleware.SecurityHeaders",
     "django.middleware.security.SecurityMiddleware",
+    "marketplace.middleware.CompressPages",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
@@ -75,6 +76,7 @@ TEMPLATES = [
                 "django.contrib.messages.context_processors.messages",
                 "django.template.context_processors.i18n",
                 "marketplace.pages.base.shop",
+                "marketplace.pages.appearance.appearance",
             ]
         },
     }
@@ -140,9 +142,10 @@ STORAGES: dict[str, Any] = {
         "BACKEND": "django.core.files.storage.FileSystemStorage",
         "OPTIONS": {"location": str(KEIKEN.blob_dir), "file_permissions_mode": 0o640},
     },
-    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedStaticFilesStorage"},
+    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
 }
-WHITENOISE_USE_FINDERS = True
+# Files named by their content never change: they may be kept for ever. marketplace.statics gathers them.
+WHITENOISE_KEEP_ONLY_HASHED_FILES = True
 DATA_UPLOAD_MAX_MEMORY_SIZE = KEIKEN.upload_max_bytes
 
 REST_FRAMEWORK: dict[str, Any] = {

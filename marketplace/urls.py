@@ -8,6 +8,7 @@ from django.views.i18n import set_language
 
 from marketplace.api.root import UnknownAddressView
 from marketplace.pages import (
+    appearance,
     browse,
     buying,
     experience,
@@ -19,6 +20,7 @@ from marketplace.pages import (
     profiles,
     proofs,
     sales,
+    uploads,
     webhooks,
 )
 from marketplace.pages.reviews import give_rating, rating, ratings
@@ -33,6 +35,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("environments", proofs.matrix, name="matrix"),
     path("badges/<slug:organization>/<slug:name>.svg", proofs.badge, name="badge"),
     path("facts", browse.facts, name="facts"),
+    path("theme", appearance.set_theme, name="set_theme"),
     path("i18n/setlang/", set_language, name="set_language"),
     path(EXPERIENCE, experience.experience, name="experience"),
     path(f"{EXPERIENCE}/ratings", ratings, name="ratings"),
@@ -60,6 +63,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path(f"{ORGANIZATION}/sales", sales.sales, name="organization_sales"),
     path(f"{ORGANIZATION}/statements/<str:month>.csv", sales.statement, name="organization_statement"),
     path(f"{ORGANIZATION}/experiences", organizations.published, name="organization_experiences"),
+    path(f"{ORGANIZATION}/experiences/new", uploads.upload, name="upload"),
     path(f"{ORGANIZATION}/audit", organizations.audit, name="organization_audit"),
     path("accounts/", include("allauth.urls")),
     path("operator/invoices", sales.invoices, name="operator_invoices"),

@@ -29,4 +29,6 @@ from marketplace.settings import *  # noqa: E402, F403
 
 # Tests make people by the hundred; hashing their passwords as slowly as a site must would be most of the run.
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+# Pages made in the tests' own process name static files plainly; tests/browser looks at the hashed ones.
+STORAGES["staticfiles"] = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}  # noqa: F405
 STATIC_ROOT.mkdir(parents=True, exist_ok=True)  # noqa: F405

@@ -11,13 +11,13 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import resolve_url
 from django.utils.functional import SimpleLazyObject
+from django.utils.http import url_has_allowed_host_and_scheme
 
-from accounts.access import actor_of
+from accounts.access import actor_of, memberships_of
 from accounts.actors import Actor
 from accounts.domain.refusals import Refusal, Unauthenticated
 from accounts.models import Person
 from marketplace.pages.errors import refusal_page
-from marketplace.selectors import memberships_of
 
 PageView = Callable[..., HttpResponse]
 
@@ -51,6 +51,15 @@ def person_of(request: HttpRequest) -> Person:
     return request.user
 
 
+def back_to(request: HttpRequest, fallback: str) -> HttpResponseRedirect:
+    """To the page of ours that the form names as ``next``, else to ``fallback``; never to another site."""
+    wanted = request.POST.get("next", "")
+    safe = url_has_allowed_host_and_scheme(
+        wanted, allowed_hosts={request.get_host()}, require_https=request.is_secure()
+    )
+    return HttpResponseRedirect(wanted if safe else resolve_url(fallback))
+
+
 def shop(request: HttpRequest) -> dict[str, Any]:
     """Context processor: for whom the person acts, and for whom else they could. Queries only when shown."""
     return {"shop": SimpleLazyObject(lambda: _shop(request)), "site_url": settings.KEIKEN.site_url}
@@ -61,7 +70,7 @@ def _shop(request: HttpRequest) -> dict[str, Any]:
     if user is None or not user.is_authenticated:
         return {"organization": "", "organization_name": "", "memberships": []}
     actor = acting(request)
-    memberships = memberships_of(user.pk)
+    memberships = sorted(memberships_of(request, user.pk), key=lambda item: item.organization.name)
     names = {item.organization_id: item.organization.name for item in memberships}
     return {
         "organization": actor.organization_slug,

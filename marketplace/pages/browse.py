@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.shortcuts import render, resolve_url
-from django.utils.http import url_has_allowed_host_and_scheme
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST, require_safe
@@ -14,7 +13,7 @@ from django.views.decorators.http import require_POST, require_safe
 from accounts.domain.refusals import Invalid, Refusal
 from marketplace import selectors
 from marketplace.facts import read_facts
-from marketplace.pages.base import acting, page
+from marketplace.pages.base import acting, back_to, page
 from marketplace.pages.choosing import facets_of, read_choice
 
 SESSION_FACTS = "facts"
@@ -51,13 +50,13 @@ def facts(request: HttpRequest) -> HttpResponse:
     """Keep the pasted facts in the session, or forget them."""
     if request.POST.get("clear"):
         forget_facts(request)
-        return _back(request)
+        return back_to(request, "browse")
     try:
         keep_facts(request, read_facts(request.POST.get("facts", "")))
     except Invalid as refusal:
         context = {**_found(request), "facts_problem": f"{refusal.message} {refusal.advice}"}
         return render(request, "marketplace/browse.html", context, status=refusal.status)
-    return _back(request)
+    return back_to(request, "browse")
 
 
 def keep_facts(request: HttpRequest, facts: dict[str, Any], profile: str = "") -> None:
@@ -76,14 +75,6 @@ def forget_facts(request: HttpRequest) -> None:
 def session_facts(request: HttpRequest) -> dict[str, Any] | None:
     found = request.session.get(SESSION_FACTS)
     return found if isinstance(found, dict) else None
-
-
-def _back(request: HttpRequest) -> HttpResponse:
-    wanted = request.POST.get("next", "")
-    safe = url_has_allowed_host_and_scheme(
-        wanted, allowed_hosts={request.get_host()}, require_https=request.is_secure()
-    )
-    return HttpResponseRedirect(wanted if safe else resolve_url("browse"))
 
 
 def _found(request: HttpRequest) -> dict[str, Any]:

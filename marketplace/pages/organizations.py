@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from accounts.access import ACTING_ORGANIZATION, organization_for
+from accounts.access import ACTING_ORGANIZATION, memberships_of, organization_for
 from accounts.actors import Actor
 from accounts.domain.refusals import NotFound, Refusal
 from accounts.models import Membership, Organization
@@ -64,7 +64,7 @@ def new_organization(request: HttpRequest) -> HttpResponse:
 @page
 def switch_organization(request: HttpRequest) -> HttpResponse:
     slug = request.POST.get("organization", "")
-    if slug not in {member.organization.slug for member in selectors.memberships_of(person_of(request).pk)}:
+    if slug not in {member.organization.slug for member in memberships_of(request, person_of(request).pk)}:
         raise NotFound(_("organization"))
     request.session[ACTING_ORGANIZATION] = slug
     return redirect("organization", slug)
@@ -234,6 +234,7 @@ def published(request: HttpRequest, slug: str) -> HttpResponse:
         **organization_frame(actor, organization, "experiences"),
         "rows": found["results"],
         "next": found["next"],
+        "may_publish": "publish" in actor.scopes and actor.acts_for(organization.id),
     }
     return render(request, "accounts/organization_experiences.html", context)
 

@@ -74,6 +74,10 @@ def publish(organization: Organization, *, visibility: str = "public", **parts: 
 
 @pytest.fixture
 def market(db: None) -> Market:
+    return open_market()
+
+
+def open_market() -> Market:
     from licensing.services.create_offer import create_offer
     from licensing.services.create_terms import create_terms
 
@@ -97,7 +101,7 @@ def judge(version: Version, verdict: str = "passed", *, environment: str = "debi
     row.state, row.verdict, row.isolation = "done", verdict, "namespace"
     row.started_at = row.finished_at = timezone.now()
     row.save()
-    Attestation.objects.get_or_create(verification=row, defaults={"envelope": {"payload": "", "signatures": []}})
+    Attestation.objects.get_or_create(verification=row, defaults={"envelope": {"payload": "e30=", "signatures": []}})
     for scenario in version.manifest["scenarios"]:
         ScenarioResult.objects.create(
             verification=row,

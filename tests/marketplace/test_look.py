@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
+from django.test import Client
 
 STATIC = Path(__file__).parents[2] / "static"
 CSS = (STATIC / "keiken.css").read_text()
@@ -20,13 +21,10 @@ PAIRS = [
 ]
 
 
-def tokens(block: str) -> dict[str, str]:
-    return dict(re.findall(r"--([a-z-]+): (#[0-9a-f]{6});", block))
-
-
 def themes() -> dict[str, dict[str, str]]:
-    light, dark = re.findall(r":root \{(.*?)\}", CSS, re.S)[:2]
-    return {"light": tokens(light), "dark": {**tokens(light), **tokens(dark)}}
+    """Every color of both themes by its token's name."""
+    found = re.findall(r"--([a-z-]+): light-dark\((#[0-9a-f]{6}), (#[0-9a-f]{6})\);", CSS)
+    return {"light": {name: light for name, light, _ in found}, "dark": {name: dark for name, _, dark in found}}
 
 
 def luminance(color: str) -> float:
@@ -56,12 +54,46 @@ def test_borders_of_fields_and_the_focus_ring_can_be_seen(theme: str) -> None:
         assert contrast(found["focus"], found[ground]) >= 3
 
 
-def test_the_dark_theme_changes_every_color() -> None:
-    light, dark = (tokens(block) for block in re.findall(r":root \{(.*?)\}", CSS, re.S)[:2])
-    assert set(dark) == set(light)
+def test_every_color_is_a_token_with_a_light_and_a_dark_value() -> None:
+    """What is printed, and a shadow, are the same in both."""
+    below = CSS.split("/* Ground */")[1].split("@media print")[0]
+    assert re.findall(r"#[0-9a-f]{3,8}\b|rgb\((?!0 0 0)", below) == []
+    assert all(light != dark for light, dark in zip(themes()["light"].values(), themes()["dark"].values(), strict=True))
+    used = set(re.findall(r"var\(--([a-z0-9-]+)\)", CSS))
+    assert used - set(re.findall(r"--([a-z0-9-]+):", CSS)) == set()
 
 
 @pytest.mark.parametrize("name", ["keiken.css", "keiken.js", "mark.svg"])
 def test_nothing_is_fetched_from_elsewhere(name: str) -> None:
     text = (STATIC / name).read_text().replace("http://www.w3.org/2000/svg", "")
     assert not re.search(r"https?://|url\(|@import", text)
+
+
+def test_the_chosen_theme_is_kept_and_forgotten_without_javascript(db: None) -> None:
+    client = Client()
+    assert "data-theme" not in client.get("/").content.decode()
+    answer = client.post("/theme", {"theme": "dark", "next": "/browse"})
+    assert (answer.status_code, answer.headers["Location"]) == (302, "/browse")
+    assert answer.cookies["keiken_theme"]["httponly"]
+    html = client.get("/").content.decode()
+    assert 'data-theme="dark"' in html
+    assert '<meta name="color-scheme" content="dark">' in html
+    client.post("/theme", {"theme": ""})
+    assert "data-theme" not in client.get("/").content.decode()
+
+
+@pytest.mark.parametrize("theme", ["neon", '"><script>', "light dark"])
+def test_what_is_no_theme_changes_nothing(db: None, theme: str) -> None:
+    client = Client()
+    answer = client.post("/theme", {"theme": theme, "next": "//evil.example"})
+    assert (answer.headers["Location"], answer.cookies["keiken_theme"].value) == ("/", "")
+    client.cookies["keiken_theme"] = theme
+    html = client.get("/").content.decode()
+    assert "data-theme" not in html
+    assert client.get("/theme").status_code == 405
+
+
+def test_pages_are_compressed_and_the_api_is_not(db: None) -> None:
+    headers = {"Accept-Encoding": "gzip"}
+    assert Client().get("/", headers=headers).headers["Content-Encoding"] == "gzip"
+    assert "Content-Encoding" not in Client().get("/api/v1/openapi.json", headers=headers).headers

@@ -1,0 +1,109 @@
+"""Every page: accessible in both themes, light, still, inside the screen, few queries, nothing in the console."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.urls import URLPattern, URLResolver, get_resolver
+from playwright.sync_api import Page
+
+from tests.browser.conftest import WIDTHS, Site
+from tests.browser.table import ELSEWHERE, NO_PAGES, VISITS, Visit
+
+pytestmark = [pytest.mark.django_db, pytest.mark.slow, pytest.mark.xdist_group("browser-pages")]
+
+QUERIES_MAX = 12
+TRANSFERRED_MAX = 150_000
+OVERFLOWING = """() => {
+  const width = document.documentElement.clientWidth;
+  if (document.documentElement.scrollWidth <= width) return [];
+  return [...document.querySelectorAll("body *")]
+    .filter((element) => element.getBoundingClientRect().right > width + 1)
+    .map((element) => `${element.tagName}.${element.className} ${element.textContent.trim().slice(0, 40)}`)
+    .concat(`the page is ${document.documentElement.scrollWidth} wide`);
+}"""
+
+
+def names_of(resolver: URLResolver, prefix: str = "") -> Iterator[str]:
+    for entry in resolver.url_patterns:
+        path = f"{prefix}{entry.pattern}"
+        if path.startswith(ELSEWHERE) and entry.pattern is not None and not getattr(entry, "name", None):
+            continue
+        if isinstance(entry, URLResolver):
+            yield from names_of(entry, path)
+        elif isinstance(entry, URLPattern):
+            yield str(entry.name or path)
+
+
+def test_every_address_is_in_a_table() -> None:
+    listed = {visit.name for visit in VISITS} | set(NO_PAGES)
+    known = set(names_of(get_resolver()))
+    assert known - listed == set()
+    assert set(NO_PAGES) - known == set()
+    assert listed - known == {"absent", "forbidden"}
+
+
+@pytest.mark.parametrize("visit", VISITS, ids=str)
+def test_a_page(site: Site, open_page: Callable[..., Page], visit: Visit) -> None:
+    path, person = site.world.address(visit.path), site.world.people[visit.who]
+    client = site.client(person)
+    client.get(path)
+    with CaptureQueriesContext(connection) as queries:
+        assert client.get(path).status_code == visit.status
+    assert len(queries) <= QUERIES_MAX, [query["sql"][:160] for query in queries]
+
+    page = open_page(person)
+    faults, transferred = listen(page)
+    answer = page.goto(path, wait_until="load")
+    assert answer is not None
+    assert answer.status == visit.status
+    assert transferred() <= TRANSFERRED_MAX
+    assert violations(page) == []
+    assert page.evaluate("window.keikenSeen") == {"shift": 0, "violations": []}
+    assert overflowing(page) == {}
+    page.emulate_media(color_scheme="dark")
+    assert violations(page, {"runOnly": ["color-contrast"]}) == []
+    page.context.add_cookies([{"name": "django_language", "value": "ja", "url": site.url}])
+    page.goto(path, wait_until="load")
+    assert page.get_attribute("html", "lang") == "ja"
+    assert overflowing(page) == {}
+    expected = 0 if visit.status == 200 else 2
+    assert faults[expected:] == []
+
+
+def listen(page: Page) -> tuple[list[str], Callable[[], int]]:
+    """The page's troubles as they come, and the bytes of its answers as they went over the wire."""
+    faults: list[str] = []
+    page.on("console", lambda message: faults.append(message.text) if message.type in ("error", "warning") else None)
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    page.on("requestfailed", lambda request: faults.append(f"{request.url} {request.failure}"))
+    sizes: list[float] = []
+    network = page.context.new_cdp_session(page)
+    network.on("Network.loadingFinished", lambda event: sizes.append(event["encodedDataLength"]))
+    network.send("Network.enable")
+    return faults, lambda: int(sum(sizes))
+
+
+def violations(page: Page, options: dict[str, Any] | None = None) -> list[str]:
+    """What axe-core objects to: rule, place, and what it saw there."""
+    found = Axe().run(page, options={"resultTypes": ["violations"], **(options or {})}).response["violations"]
+    return [
+        f"{rule['id']}: {node['target']} {node['html'][:160]} {node.get('failureSummary', '')[:300]}"
+        for rule in found
+        for node in rule["nodes"]
+    ]
+
+
+def overflowing(page: Page) -> dict[int, list[str]]:
+    """By width: what sticks out of the screen to the right."""
+    found = {}
+    for width in WIDTHS:
+        page.set_viewport_size({"width": width, "height": 900})
+        if outside := page.evaluate(OVERFLOWING):
+            found[width] = outside
+    return found
