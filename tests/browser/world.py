@@ -12,6 +12,7 @@ from accounts.models import Membership, Organization, Person
 from accounts.services.save_profile import save_profile
 from licensing.models import Offer, Order
 from licensing.services.create_offer import Pricing, create_offer
+from marketplace.models import Rating
 from tests import factories
 from tests.marketplace.conftest import Market, judge, open_market, publish, report_of
 
@@ -43,7 +44,7 @@ def build_world() -> World:
     save_profile(
         actor=factories.owner_actor(globex), organization=globex, name="build-box", facts=facts, note="In the cellar."
     )
-    publish(market.acme, version="1.1.0", title="Write a greeting to a file")
+    newer = publish(market.acme, version="1.1.0", title="Write a greeting to a file")
     publish(acme, name=LONG[:64].strip("-"), title=LONG.replace("-", " ").capitalize(), topics=["backup", "ledger"])
     priced, order = sell(market)
     people: dict[str, Person | None] = {
@@ -61,6 +62,8 @@ def build_world() -> World:
         places={
             "experience": "/experiences/acme/write-greeting",
             "proof": proof.pk,
+            "running": newer.verifications.get(environment_name="debian-12").pk,
+            "rating": Rating.objects.get().pk,
             "offer": market.offer.pk,
             "priced": priced.pk,
             "order": order.number,
