@@ -66,6 +66,20 @@ def version_for(actor: Actor, organization_slug: str, name: str, version: str) -
     return found
 
 
+def version_by_digest(actor: Actor, digest: str) -> Version:
+    """The version with these bytes; where several organizations published the same, the first. Raises NotFound."""
+    found = (
+        Version.objects.select_related("experience__organization")
+        .defer("manifest", "skill", "search")
+        .filter(blob_id=digest, experience__in=visible_experiences(actor))
+        .order_by("published_at", "pk")
+        .first()
+    )
+    if found is None:
+        raise NotFound(_("version"))
+    return found
+
+
 def has_permission(actor: Actor, permission: Permission, experience: Experience) -> bool:
     """Whether the actor's organization has a guardian permission on it. Asked anew each time, never cached."""
     return any_permission(actor, (permission,), experience)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.urls import URLPattern, URLResolver, include, path, re_path
 
+from marketplace.api.compare import CompareView
 from marketplace.api.download import EntitlementView, PackageView
 from marketplace.api.experiences import ExperienceListView, ExperienceView
 from marketplace.api.field import RatingView, ReportView
@@ -26,6 +27,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path(f"{EXPERIENCE}/versions/<str:version>/license", LicenseView.as_view(), name="api_license"),
     path(f"{EXPERIENCE}/versions/<str:version>/frontier", FrontierView.as_view(), name="api_frontier"),
     path(f"{EXPERIENCE}/versions/<str:version>/frontier/accept", AcceptProposalView.as_view(), name="api_accept"),
+    path(f"{EXPERIENCE}/compare/<str:old>...<str:new>", CompareView.as_view(), name="api_compare"),
     path(f"{EXPERIENCE}/reports", ReportView.as_view(), name="api_reports"),
     path(f"{EXPERIENCE}/rating", RatingView.as_view(), name="api_rating"),
     path(f"{EXPERIENCE}/ratings", RatingListView.as_view(), name="api_ratings"),

@@ -92,6 +92,10 @@ class Verdicts:
         done = {row.environment_name: row for row in rows if row.finished_at is not None}
         return status_of(list(done.values()), is_waiting=any(row.finished_at is None for row in rows))
 
+    def signed_count(self, version: Version) -> int:
+        """In how many environments some verdict about it was signed."""
+        return len({row.environment_name for row in self._of(version) if row.attested_at is not None})  # type: ignore[attr-defined]  # annotated
+
     def strips(self) -> list[Strip]:
         """Of all the versions together, the last thirty concluded ones of each environment."""
         found: dict[str, list[Verification]] = defaultdict(list)

@@ -91,6 +91,16 @@ def newest_listings(actor: Actor, limit: int) -> list[dict[str, Any]]:
     return listings(_listable(actor).order_by("-pk")[:limit])
 
 
+def published_by(actor: Actor, slug: str, limit: int = 200) -> list[Experience]:
+    """What an organization has published, newest first; for ``listings``. Raises NotFound where the actor may see none:
+    who has published nothing has no profile, and who has published privately has none for others.
+    """
+    found = list(_listable(actor).filter(organization__slug=slug).order_by("-pk")[:limit])
+    if not found:
+        raise NotFound(_("publisher"))
+    return found
+
+
 def listings(experiences: Iterable[Experience], facts: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
     """Experiences of ``_listable`` as the lists show them; three queries for all of them together."""
     rows = list(experiences)

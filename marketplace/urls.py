@@ -36,6 +36,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("badges/<slug:organization>/<slug:name>.svg", proofs.badge, name="badge"),
     path("facts", browse.facts, name="facts"),
     path("theme", appearance.set_theme, name="set_theme"),
+    path("", include("marketplace.shop_urls")),
     path("i18n/setlang/", set_language, name="set_language"),
     path(EXPERIENCE, experience.experience, name="experience"),
     path(f"{EXPERIENCE}/ratings", ratings, name="ratings"),

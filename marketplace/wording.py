@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -11,8 +9,9 @@ from typing import Any, Literal
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from marketplace.domain.command_lines import command_line
+
 Tone = Literal["good", "warn", "bad", ""]
-SUBSTITUTION = re.compile(r"^[\w@%+=:,./-]*(\$\{\{[^}]*\}\}[\w@%+=:,./-]*)*$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +129,7 @@ UNKNOWN = Mark("", "question", gettext_lazy("Unknown"))
 def step_command(step: Mapping[str, Any]) -> str:
     """What the step does, exactly, in one or more lines."""
     if step.get("run"):
-        return " ".join(part if SUBSTITUTION.match(part) and part else shlex.quote(part) for part in step["run"])
+        return command_line(step["run"])
     if step.get("shell"):
         return str(step["shell"]).strip()
     if step.get("http"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import zip_longest
 from typing import Any
 
 from django.conf import settings
@@ -18,13 +19,14 @@ from experiences.selectors import strengths_of
 from licensing.drivers import PAID_KINDS
 from licensing.models import Grant, Offer
 from licensing.selectors import grant_of, offers_of
-from marketplace import frontier, proofs, selectors, wording
+from marketplace import frontier, proofs, selectors
 from marketplace.pages.base import acting, page
 from marketplace.pages.browse import session_facts
+from marketplace.procedure import procedure, replay_commands, replay_in_python
+from marketplace.provenance import origin_lines, public_name
 from marketplace.quality import score_of
 from marketplace.quality_wording import quality_sheet
 from marketplace.reviews import best_of
-from marketplace.skill import render_skill
 from marketplace.strength_wording import strength_sheet
 
 
@@ -34,7 +36,6 @@ def experience(request: HttpRequest, organization: str, name: str) -> HttpRespon
     actor = acting(request)
     version = version_for(actor, organization, name, "latest")
     found = version.experience
-    facts = session_facts(request)
     versions = selectors.versions_of(found)
     shown = [item for item in versions if item.yanked_at is None][: proofs.MATRIX_VERSIONS]
     verdicts = proofs.Verdicts([version, *(item for item in shown if item.pk != version.pk)])
@@ -42,8 +43,12 @@ def experience(request: HttpRequest, organization: str, name: str) -> HttpRespon
     context = {
         **_head(found, version),
         **_license(actor, found),
-        **_procedure(version),
+        **procedure(version, session_facts(request)),
+        **_origin(version),
+        "replay_commands": replay_commands(version),
+        "replay_in_python": replay_in_python(version),
         "verification": verdicts.status(version),
+        "signed_count": verdicts.signed_count(version),
         "proof": selectors.proof_sheet(verdicts.newest(version), version.manifest),
         "strips": verdicts.strips(),
         "matrix": verdicts.matrix(),
@@ -51,8 +56,7 @@ def experience(request: HttpRequest, organization: str, name: str) -> HttpRespon
         "rating": rating,
         "ratings": ratings,
         "quality": quality_sheet(score_of(found)),
-        "versions": versions,
-        "fit": selectors.fit_of(version, facts) if facts else None,
+        "version_rows": list(zip_longest(versions, versions[1:])),
     }
     return render(request, "marketplace/experience.html", context)
 
@@ -68,6 +72,8 @@ def version(request: HttpRequest, organization: str, name: str, version: str) ->
     may_publish = actor.acts_for(found.experience.organization_id) and "publish" in actor.scopes
     context = {
         **_head(found.experience, found),
+        **procedure(found, session_facts(request)),
+        **_origin(found),
         "frontier": frontier.sheets(found, is_full=False),
         "may_publish": may_publish,
         "verification": verdicts.status(found),
@@ -75,7 +81,6 @@ def version(request: HttpRequest, organization: str, name: str, version: str) ->
         "verifications": [_judged(item, strengths.get(item.environment_id or 0)) for item in verifications],
         "strips": verdicts.strips(),
         "outcomes": selectors.outcomes_of(found),
-        "published_by": _public_name(found),
         "may_watch": may_see_evidence(actor, found.experience),
         # A note may name folders and settings of this machine.
         "may_read_notes": actor.is_operator or actor.acts_for(found.experience.organization_id),
@@ -123,35 +128,8 @@ def _takable(offers: Iterable[Offer], held: Grant | None) -> list[Offer]:
     return [offer for offer in offers if offer.kind in PAID_KINDS and offer.pk != held.acceptance.offer_id]
 
 
-def _public_name(version: Version) -> str:
-    """Who published it. A person without a name is known by their e-mail address, which is nobody's business here."""
-    return version.experience.organization.name if "@" in version.published_by else version.published_by
-
-
-def _procedure(version: Version) -> dict[str, Any]:
-    manifest = version.manifest
-    name = str(version.experience)
-    given = [f"-p {item.name}=…" for item in wording.parameters(manifest) if item.required]
-    return {
-        "skill_html": render_skill(str(version.skill.get("body", "")), version.experience.title),
-        "steps": list(_steps(manifest.get("steps") or [])),
-        "undo": list(_steps(manifest.get("undo") or [])),
-        "invariants": manifest.get("invariants") or [],
-        "permissions": wording.permission_lines(manifest),
-        "parameters": wording.parameters(manifest),
-        "conditions": selectors.condition_texts(version),
-        "replay_command": " ".join(["keiken replay", name, *given]),
-    }
-
-
-def _steps(steps: Iterable[dict[str, Any]]) -> Iterable[dict[str, Any]]:
-    for step in steps:
-        yield {
-            **step,
-            "kind": wording.step_kind(step),
-            "command": wording.step_command(step),
-            "env": list((step.get("env") or {}).items()),
-        }
+def _origin(version: Version) -> dict[str, Any]:
+    return {"published_by": public_name(version), "origin": origin_lines(version.manifest)}
 
 
 def _judged(item: Any, strength: CheckStrength | None) -> dict[str, Any]:
