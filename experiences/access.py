@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 from guardian.models import GroupObjectPermission
 
 from accounts.actors import Actor
-from accounts.domain.refusals import Forbidden, NotFound
+from accounts.domain.refusals import Forbidden, Hidden, NotFound
 from accounts.models import Organization
 from experiences.models import Experience, Version
 
@@ -20,6 +20,17 @@ LATEST = "latest"
 
 
 def visible_experiences(actor: Actor) -> QuerySet[Experience]:
+    """What ``_open_to`` the actor, without what moderation has hidden: that only its publisher and operators see."""
+    found = _open_to(actor)
+    if actor.is_operator:
+        return found
+    shown = Q(hidden_at__isnull=True)
+    if actor.organization_id is not None:
+        shown |= Q(organization_id=actor.organization_id)
+    return found.filter(shown)
+
+
+def _open_to(actor: Actor) -> QuerySet[Experience]:
     """Public ones, those of the actor's organization, and those its group has a permission on."""
     seen = Q(visibility=Experience.Visibility.PUBLIC)
     if actor.organization_id is not None:
@@ -47,7 +58,7 @@ def _permissions(actor: Actor) -> QuerySet[GroupObjectPermission]:
 
 
 def experience_for(actor: Actor, organization_slug: str, name: str) -> Experience:
-    """Raises NotFound."""
+    """Raises NotFound, with the code ``experience_hidden`` where moderation has hidden what was open to the actor."""
     found = (
         visible_experiences(actor)
         .select_related("organization", "latest__blob")
@@ -55,8 +66,21 @@ def experience_for(actor: Actor, organization_slug: str, name: str) -> Experienc
         .first()
     )
     if found is None:
-        raise NotFound(_("experience"))
+        raise _absent(actor, organization_slug, name)
     return found
+
+
+def _absent(actor: Actor, organization_slug: str, name: str) -> NotFound:
+    named = _open_to(actor).filter(organization__slug=organization_slug, name=name, hidden_at__isnull=False)
+    hidden = named.only("hidden_reason").first()
+    if hidden is None:
+        return NotFound(_("experience"))
+    return Hidden(
+        "experience_hidden",
+        _("The reviewers of this marketplace have hidden {name}.").format(name=f"{organization_slug}/{name}"),
+        _("Do not replay copies of it until it is back; ask the publisher, who has been told why."),
+        {"reason": hidden.hidden_reason},
+    )
 
 
 def version_for(actor: Actor, organization_slug: str, name: str, version: str) -> Version:

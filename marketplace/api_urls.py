@@ -10,6 +10,7 @@ from marketplace.api.experiences import ExperienceListView, ExperienceView
 from marketplace.api.field import RatingView, ReportView
 from marketplace.api.frontier import AcceptProposalView, FrontierView
 from marketplace.api.license import LicenseView
+from marketplace.api.moderation import AppealView, CaseView, ListingAbuseView, RatingAbuseView
 from marketplace.api.reviews import HelpfulView, RatingListView, ReplyView
 from marketplace.api.root import IndexView, OpenApiView, UnknownAddressView
 from marketplace.api.search import SearchView
@@ -32,6 +33,10 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path(f"{EXPERIENCE}/rating", RatingView.as_view(), name="api_rating"),
     path(f"{EXPERIENCE}/ratings", RatingListView.as_view(), name="api_ratings"),
     path("ratings/<int:number>/reply", ReplyView.as_view(), name="api_reply"),
+    path("ratings/<int:number>/abuse-reports", RatingAbuseView.as_view(), name="api_report_rating"),
+    path(f"{EXPERIENCE}/abuse-reports", ListingAbuseView.as_view(), name="api_report_listing"),
+    path("cases/<uuid:case>", CaseView.as_view(), name="api_case"),
+    path("cases/<uuid:case>/appeal", AppealView.as_view(), name="api_appeal"),
     path("ratings/<int:number>/helpful", HelpfulView.as_view(), name="api_helpful"),
     path("", include("accounts.api_urls")),
     path("", include("experiences.api_urls")),

@@ -57,7 +57,7 @@ def _cell(result: Any) -> dict[str, str]:
 def numbers() -> dict[str, int]:
     """What the home page counts, in one query."""
     counted: dict[str, QuerySet[Any]] = {
-        "experiences": Experience.objects.filter(visibility="public"),
+        "experiences": Experience.objects.filter(visibility="public", hidden_at=None),
         "attestations": Attestation.objects.all(),
         "reports": ReplayReport.objects.all(),
     }

@@ -23,6 +23,7 @@ from marketplace.pages import (
     uploads,
     webhooks,
 )
+from marketplace.pages.moderation import case, queue, report_listing, report_rating
 from marketplace.pages.reviews import give_rating, rating, ratings
 
 EXPERIENCE = "experiences/<slug:organization>/<slug:name>"
@@ -42,6 +43,10 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path(f"{EXPERIENCE}/ratings", ratings, name="ratings"),
     path(f"{EXPERIENCE}/rate", give_rating, name="rate"),
     path("ratings/<int:number>", rating, name="rating"),
+    path("ratings/<int:number>/report", report_rating, name="report_rating"),
+    path(f"{EXPERIENCE}/report", report_listing, name="report_listing"),
+    path("moderation", queue, name="moderation"),
+    path("moderation/<uuid:number>", case, name="case"),
     path(f"{EXPERIENCE}/offers/new", offers.new_offer, name="new_offer"),
     path(f"{EXPERIENCE}/offers/<uuid:offer_id>", offers.offer, name="offer"),
     path(f"{EXPERIENCE}/<str:version>/verifications/<uuid:number>", proofs.verification, name="verification"),

@@ -52,6 +52,13 @@ class NotFound(Refusal):
         )
 
 
+class Hidden(NotFound):
+    """It was open to the actor until moderation hid it: as good as absent, and the actor may know why."""
+
+    def __init__(self, code: str, message: str, advice: str, details: Mapping[str, Any]) -> None:
+        Refusal.__init__(self, code, message, advice, details)
+
+
 class Conflict(Refusal):
     status = 409
 

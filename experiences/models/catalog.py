@@ -27,6 +27,9 @@ class Experience(models.Model):
     """0 to 1, as a layer above reckons it; null while nobody has."""
     replay_count = models.PositiveIntegerField(default=0)
     """Reported replays, of all versions."""
+    hidden_at = models.DateTimeField(null=True, blank=True)
+    """Since when moderation shows it to nobody but its publisher and the operators; the reason is a code."""
+    hidden_reason = models.CharField(max_length=20, blank=True)
     created_at = models.DateTimeField(default=timezone.now)
 
     class Meta:

@@ -124,7 +124,9 @@ def _changes(since: int) -> tuple[int, dict[int, int]]:
 
 
 def _entries() -> Any:
-    return SearchEntry.objects.filter(version__isnull=False, version__yanked_at__isnull=True).order_by("pk")
+    shown = SearchEntry.objects.filter(version__isnull=False, version__yanked_at__isnull=True)
+    # What moderation has hidden is found by nobody, its publisher included: they have other pages for it.
+    return shown.filter(experience__hidden_at__isnull=True).order_by("pk")
 
 
 def _put(engine: Engine, listings: list[Listing]) -> None:

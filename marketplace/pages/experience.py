@@ -20,6 +20,7 @@ from licensing.drivers import PAID_KINDS
 from licensing.models import Grant, Offer
 from licensing.selectors import grant_of, offers_of
 from marketplace import frontier, proofs, selectors
+from marketplace.moderation import hiding_case
 from marketplace.pages.base import acting, page
 from marketplace.pages.browse import session_facts
 from marketplace.procedure import procedure, replay_commands, replay_in_python
@@ -57,6 +58,7 @@ def experience(request: HttpRequest, organization: str, name: str) -> HttpRespon
         "ratings": ratings,
         "quality": quality_sheet(score_of(found)),
         "version_rows": list(zip_longest(versions, versions[1:])),
+        "hiding": hiding_case(found),
     }
     return render(request, "marketplace/experience.html", context)
 

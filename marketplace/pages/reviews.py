@@ -22,6 +22,7 @@ from experiences.models import Experience
 from marketplace import reviews
 from marketplace.domain.reviews import TEXT_LIMIT
 from marketplace.models import Rating, ReplayReport
+from marketplace.moderation import hiding_case_of
 from marketplace.pages.base import acting, page
 from marketplace.paging import page as page_of
 from marketplace.services.rate import Opinion, rate
@@ -111,6 +112,7 @@ def rating(request: HttpRequest, number: int) -> HttpResponse:
         "may_reply": is_publisher and "publish" in actor.scopes,
         "may_vote": "rate" in actor.scopes and not is_publisher and not is_author,
         "is_author": is_author,
+        "hiding": hiding_case_of(found) if is_author or is_publisher else None,
         "written": request.POST.get("text", found.reply),
         "problem": problem,
     }

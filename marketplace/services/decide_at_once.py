@@ -28,7 +28,7 @@ WITH caller AS MATERIALIZED (
     JOIN experiences_experience e ON e.organization_id = po.id AND e.name = %(name)s
     JOIN experiences_version v ON v.experience_id = e.id
     JOIN experiences_blob b ON b.digest = v.blob_id
-    WHERE po.slug = %(organization)s
+    WHERE po.slug = %(organization)s AND e.hidden_at IS NULL
       AND CASE WHEN %(version)s = 'latest' THEN v.id = e.latest_id ELSE v.version = %(version)s END
 ), allowed AS MATERIALIZED (
     SELECT c.id, c.organization_id, c.agent_id, c.agent_name, w.blob_id, w.size_bytes, w.experience, w.version,

@@ -83,6 +83,11 @@ def difference(value: str) -> Any:
 
 
 @register.filter
+def percent(share: float) -> int:
+    return round(share * 100)
+
+
+@register.filter
 def mebibytes(value: int | None) -> str:
     return "" if value is None else f"{value / (1 << 20):.1f} MiB"
 

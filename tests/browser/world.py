@@ -13,6 +13,7 @@ from accounts.services.save_profile import save_profile
 from licensing.models import Offer, Order
 from licensing.services.create_offer import Pricing, create_offer
 from marketplace.models import Rating
+from marketplace.services.refresh_quality import refresh_quality
 from tests import factories
 from tests.marketplace.conftest import Market, judge, open_market, publish, report_of
 
@@ -47,6 +48,7 @@ def build_world() -> World:
     newer = publish(market.acme, version="1.1.0", title="Write a greeting to a file")
     publish(acme, name=LONG[:64].strip("-"), title=LONG.replace("-", " ").capitalize(), topics=["backup", "ledger"])
     priced, order = sell(market)
+    refresh_quality()
     people: dict[str, Person | None] = {
         "stranger": None,
         "newcomer": factories.person("newcomer@example.com"),
@@ -64,6 +66,7 @@ def build_world() -> World:
             "proof": proof.pk,
             "running": newer.verifications.get(environment_name="debian-12").pk,
             "rating": Rating.objects.get().pk,
+            "complaint": complain(market),
             "offer": market.offer.pk,
             "priced": priced.pk,
             "order": order.number,
@@ -93,6 +96,16 @@ def use_and_rate(market: Market) -> None:
     Client().post(f"{path}/reports", report, content_type="application/json", headers=headers)
     answer = Client().put(f"{path}/rating", rating, content_type="application/json", headers=headers)
     assert answer.status_code in (200, 201), answer.content
+
+
+def complain(market: Market) -> str:
+    """acme finds the rating unfair and says so; the case waits for a reviewer."""
+    path = f"/api/v1/ratings/{Rating.objects.get().pk}/abuse-reports"
+    report = {"reason": "conflict", "text": "They sell something alike."}
+    headers = market.key(market.acme).headers
+    answer = Client().post(path, report, content_type="application/json", headers=headers)
+    assert answer.status_code == 201, answer.content
+    return str(answer.json()["id"])
 
 
 def sell(market: Market) -> tuple[Offer, Order]:
