@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import ipaddress
 import os
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -16,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationIn
 from accounts.domain.addresses import networks_of
 from keiken.errors import UsageError
 from keiken.sandbox.policy import Policy, policy_of
+from keiken.sandbox.protocol import Egress
 
 PROJECT = Path(__file__).resolve().parent.parent
 
@@ -106,6 +108,16 @@ class Configuration(BaseModel):
         "namespace",
         alias="KEIKEN_MIN_ISOLATION",
         description="namespace, usermode-kernel or virtual-machine: nothing is proven in a sandbox that is weaker.",
+    )
+    verify_network: bool = Field(
+        False,
+        alias="KEIKEN_VERIFY_NETWORK",
+        description="Let what is proven here reach the hosts it declares, through the filtering proxy.",
+    )
+    verify_addresses: str = Field(
+        "",
+        alias="KEIKEN_VERIFY_ADDRESSES",
+        description="Addresses of inner networks it may reach where it declares them itself, separated by commas.",
     )
     reverify_days: int = Field(
         30,
@@ -199,9 +211,17 @@ class Configuration(BaseModel):
             raise ValueError(f"{error.message} {error.advice}") from None
         return value
 
+    @field_validator("verify_addresses")
+    @classmethod
+    def _are_addresses(cls, value: str) -> str:
+        for address in _listed(value):
+            ipaddress.ip_address(address)
+        return value
+
     @property
     def sandbox_policy(self) -> Policy:
-        return policy_of(self.sandbox_drivers, self.min_isolation)
+        egress = Egress(addresses=frozenset(_listed(self.verify_addresses))) if self.verify_network else None
+        return replace(policy_of(self.sandbox_drivers, self.min_isolation), egress=egress)
 
     @property
     def site_url(self) -> str:
@@ -231,6 +251,10 @@ class Configuration(BaseModel):
     @property
     def blob_dir(self) -> Path:
         return self.data_dir / "blobs"
+
+
+def _listed(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()]
 
 
 def read_configuration(environ: Mapping[str, str] = os.environ) -> Configuration:

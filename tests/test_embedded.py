@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from keiken.sandbox.protocol import Egress
 from marketplace import embedded
 from marketplace.config import Configuration, ConfigurationError, read_configuration, secret_key
 
@@ -31,11 +32,20 @@ def test_every_field_is_documented_and_read_from_its_variable() -> None:
         ("KEIKEN_LEASE_SECONDS", "0"),
         ("KEIKEN_SANDBOX_DRIVERS", "bubblewrap,host"),
         ("KEIKEN_MIN_ISOLATION", "none"),
+        ("KEIKEN_VERIFY_NETWORK", "perhaps"),
+        ("KEIKEN_VERIFY_ADDRESSES", "10.0.0.1, everything"),
     ],
 )
 def test_a_value_that_cannot_be_read_is_named(name: str, value: str) -> None:
     with pytest.raises(ConfigurationError, match=f"^{name}: .*It takes: "):
         read_configuration({name: value})
+
+
+def test_the_network_of_what_is_proven_is_off_unless_the_operator_allows_it() -> None:
+    assert read_configuration({}).sandbox_policy.egress is None
+    assert read_configuration({"KEIKEN_VERIFY_ADDRESSES": "10.0.0.1"}).sandbox_policy.egress is None
+    allowed = read_configuration({"KEIKEN_VERIFY_NETWORK": "true", "KEIKEN_VERIFY_ADDRESSES": "10.0.0.1, ::1"})
+    assert allowed.sandbox_policy.egress == Egress(addresses=frozenset({"10.0.0.1", "::1"}))
 
 
 def test_the_secret_key_is_made_once_and_readable_by_its_owner_only(tmp_path: Path) -> None:

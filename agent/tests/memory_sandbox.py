@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from keiken.sandbox.patterns import matches
-from keiken.sandbox.protocol import Environment, FileState, Isolation, RunReason, RunResult
+from keiken.sandbox.protocol import Connection, Environment, FileState, Isolation, RunReason, RunResult
 
 Command = Callable[["MemorySandbox", Sequence[str], Mapping[str, str]], RunResult]
 
@@ -44,6 +44,9 @@ class MemorySandbox:
     def connect(self, host: str, port: int, timeout_seconds: float) -> socket.socket:
         self.calls.append(f"connect {host}:{port}")
         raise ConnectionRefusedError(111, "Connection refused")
+
+    def connections(self) -> list[Connection]:
+        return []
 
     def listening_ports(self) -> frozenset[int]:
         return frozenset(self.ports)

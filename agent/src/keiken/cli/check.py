@@ -13,14 +13,16 @@ from keiken.cli.check_frontier import explored, frontier_document, frontier_line
 from keiken.cli.check_strength import TOO_WEAK_EXIT_CODE, graded_checks, strength_document, strength_lines
 from keiken.cli.command import Command, pass_terminal
 from keiken.cli.machine import environment_named
+from keiken.cli.network import consent, egress_of, show_network
 from keiken.cli.packages import finding_lines, opened, refuse_errors
 from keiken.cli.terminal import Terminal, Working, plain, table, word
-from keiken.errors import UsageError
+from keiken.errors import Refused, UsageError
 from keiken.i18n import _
 from keiken.package import Package, review
 from keiken.package.manifest import Scenario
 from keiken.replay import ScenarioVerdict, prove
 from keiken.sandbox import Driver, Environment, working_driver
+from keiken.sandbox.egress.leave import WithLeave
 
 NEUTRAL = "precondition_unmet"
 
@@ -39,6 +41,14 @@ NEUTRAL = "precondition_unmet"
     "--frontier", "wants_frontier", is_flag=True, help=_("Also try the conditions: where do they really end?")
 )
 @click.option("--driver", "driver_name", metavar="NAME", help=_("The sandbox driver, instead of the first that works."))
+@click.option("--yes", is_flag=True, help=_("Let its scenarios reach the hosts it declares, without being asked."))
+@click.option(
+    "--allow-address",
+    "addresses",
+    multiple=True,
+    metavar="ADDRESS",
+    help=_("An address of an inner network that a declared host may lead to, where it is declared itself."),
+)
 @pass_terminal
 def command(
     terminal: Terminal,
@@ -49,6 +59,8 @@ def command(
     wants_strength: bool,
     wants_frontier: bool,
     driver_name: str | None,
+    yes: bool,
+    addresses: tuple[str, ...],
 ) -> int:
     with opened(path) as package:
         findings = review(package)
@@ -66,6 +78,7 @@ def command(
             return 0
         with terminal.working(_("testing the sandbox")):
             driver = working_driver(driver_name)
+        driver = _with_network(terminal, package, driver, addresses, yes=yes)
         proofs = _proofs(terminal, package, _scenarios(package, wanted), names, driver)
         graded = graded_checks(terminal, package, proofs, driver) if wants_strength else []
         frontiers = explored(terminal, package, proofs, driver) if wants_frontier else []
@@ -87,6 +100,22 @@ def command(
         _("Proven here.") if code == 0 else _("Not proven: see the reasons above."),
     )
     return code
+
+
+def _with_network(
+    terminal: Terminal, package: Package, driver: Driver, addresses: Sequence[str], *, yes: bool
+) -> Driver:
+    """The driver with leave to reach what is declared, if the person gives it; else proofs stay inconclusive."""
+    egress = egress_of(addresses)
+    if not package.manifest.permissions.network:
+        return driver
+    show_network(terminal, package, egress)
+    try:
+        consent(terminal, _("Let its scenarios reach these hosts?"), _("There is nobody to ask."), yes=yes)
+    except Refused as refusal:
+        terminal.note(f"{refusal.message} " + _("It is tried without the network."))
+        return driver
+    return WithLeave(driver, egress)
 
 
 def _scenarios(package: Package, wanted: Sequence[str]) -> list[Scenario]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,6 +13,7 @@ import click
 
 from keiken.cli import replay_inputs as inputs
 from keiken.cli.command import INTERRUPTED, Command, pass_terminal
+from keiken.cli.network import consent, egress_of, show_network
 from keiken.cli.replay_place import Place, in_sandbox
 from keiken.cli.replay_shown import Progress, show_plan, shown
 from keiken.cli.replay_target import Target, target_named
@@ -25,6 +27,7 @@ from keiken.errors import KeikenError, Refused, UsageError
 from keiken.i18n import _
 from keiken.replay import OUTCOME_EXIT_CODES, Replay, Report, replay
 from keiken.replay.engine import REPLAYER
+from keiken.sandbox.protocol import Egress
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +50,7 @@ class Options:
     allow_unverified: bool
     extra: Path | None
     submit_report: bool
+    addresses: tuple[str, ...]
     driver: str | None
 
 
@@ -67,7 +71,14 @@ class Options:
     show_default=True,
     help=_("'host' changes this machine itself: the plan is shown first and must be confirmed."),
 )
-@click.option("--yes", is_flag=True, help=_("Confirm beforehand what --on host would ask."))
+@click.option("--yes", is_flag=True, help=_("Confirm beforehand what would be asked after the plan."))
+@click.option(
+    "--allow-address",
+    "addresses",
+    multiple=True,
+    metavar="ADDRESS",
+    help=_("An address of an inner network that a declared host may lead to, where it is declared itself."),
+)
 @click.option("--answer", "given_answers", multiple=True, metavar="STEP=yes", help=_("Answer a step's question."))
 @click.option(
     "--secret",
@@ -99,7 +110,7 @@ def command(terminal: Terminal, /, **given: Any) -> int:
 
 
 def _report(terminal: Terminal, options: Options, target: Target, work: WorkFiles, plan: dict[str, Any]) -> Report:
-    """The report of the replay, or of why there was none: nothing was touched then. Fills ``plan`` on the host."""
+    """The report of the replay, or of why there was none: nothing was touched then. Fills ``plan`` if shown."""
     manifest = target.package.manifest
     values = inputs.parameters(manifest, options.values)
     given_answers = inputs.answers(manifest, options.given_answers)
@@ -107,11 +118,11 @@ def _report(terminal: Terminal, options: Options, target: Target, work: WorkFile
         manifest, options.scenario, on_host=options.on == "host", has_values=bool(values or given_answers)
     )
     files = inputs.input_files(options.files, options.work_in)
+    egress = None
     try:
         place = _place(terminal, options, target)
-        if options.on == "host" and match(parse(manifest.conditions), place.facts).holds:
-            plan |= show_plan(terminal, target.package, values, place.facts, undo=options.undo)
-            _require_consent(terminal, options)
+        if match(parse(manifest.conditions), place.facts).holds:
+            egress = _agreed(terminal, options, target, place, values, plan)
     except Refused as refusal:
         return _ended(target, "refused", refusal)
     secrets = {} if scenario else inputs.secrets(terminal, manifest, options.secret_names)
@@ -119,7 +130,7 @@ def _report(terminal: Terminal, options: Options, target: Target, work: WorkFile
         progress = Progress(working, len(manifest.undo if options.undo else manifest.steps))
         job = Replay(
             package=target.package,
-            executor=place.open,
+            executor=lambda: place.open(egress),
             facts={**place.facts, **scenario.facts} if scenario else place.facts,
             scenario=scenario,
             parameters=values,
@@ -163,18 +174,25 @@ def _place(terminal: Terminal, options: Options, target: Target) -> Place:
     return in_sandbox(terminal, target.package, options.environment, options.extra, options.driver)
 
 
-def _require_consent(terminal: Terminal, options: Options) -> None:
-    if options.yes:
-        return
-    answer = terminal.confirm(_("Do this on this machine?"))
-    if answer is None:
-        raise Refused(
-            "confirmation_missing",
-            _("It would change this machine itself, and there is nobody to ask."),
-            _("Look at the plan, then run it again with --yes."),
-        )
-    if not answer:
-        raise Refused("confirmation_declined", _("You said no."), _("Nothing was touched."))
+def _agreed(
+    terminal: Terminal, options: Options, target: Target, place: Place, values: Mapping[str, Any], plan: dict[str, Any]
+) -> Egress | None:
+    """Show what goes beyond a closed sandbox, and ask. Fills ``plan``. Raises Refused, UsageError."""
+    if options.on == "host":
+        where = _("On this machine itself, {name}@{version} would:")
+        plan |= show_plan(terminal, target.package, values, place.facts, where=where, undo=options.undo)
+        refusal = _("It would change this machine itself, and there is nobody to ask.")
+        consent(terminal, _("Do this on this machine?"), refusal, yes=options.yes)
+        return None
+    egress = egress_of(options.addresses)
+    if not target.package.manifest.permissions.network:
+        return None
+    where = _("In a sandbox, {name}@{version} would:")
+    plan |= show_plan(terminal, target.package, values, place.facts, where=where, undo=options.undo)
+    show_network(terminal, target.package, egress)
+    refusal = _("It would reach other machines from its sandbox, and there is nobody to ask.")
+    consent(terminal, _("Let it reach these hosts?"), refusal, yes=options.yes)
+    return egress
 
 
 def _ended(target: Target, outcome: Literal["refused", "error"], why: KeikenError) -> Report:

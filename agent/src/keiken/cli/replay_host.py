@@ -12,6 +12,7 @@ from keiken.i18n import _
 from keiken.package import Package
 from keiken.sandbox import Sandbox
 from keiken.sandbox.host import HostDriver, environment
+from keiken.sandbox.protocol import Egress
 
 
 def on_host(terminal: Terminal, package: Package, extra: Path | None) -> Place:
@@ -25,7 +26,7 @@ def on_host(terminal: Terminal, package: Package, extra: Path | None) -> Place:
         here = environment()
         facts = facts_in(here, package, extra)
 
-    def open_executor() -> Sandbox:
+    def open_executor(_egress: Egress | None) -> Sandbox:
         opened: Any = driver.open(
             environment=here,
             package=package.folder,

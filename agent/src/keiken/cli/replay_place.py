@@ -12,15 +12,16 @@ from keiken.cli.terminal import Terminal
 from keiken.i18n import _
 from keiken.package import Package
 from keiken.sandbox import Limits, Sandbox, working_driver
+from keiken.sandbox.protocol import Egress
 
 WALL_SECONDS_LIMIT = 3_600 * 6
 
 
 @dataclass(frozen=True)
 class Place:
-    """``open`` starts the executor; nothing runs before."""
+    """``open`` starts the executor, with leave for the network or without; nothing runs before."""
 
-    open: Callable[[], Sandbox]
+    open: Callable[[Egress | None], Sandbox]
     facts: Mapping[str, Any]
     limits_enforced: bool
 
@@ -34,13 +35,14 @@ def in_sandbox(
         capability = driver.probe()
     environment = environment_named(environment_name, terminal)
 
-    def open_sandbox() -> Sandbox:
+    def open_sandbox(egress: Egress | None) -> Sandbox:
         return driver.open(
             environment=environment,
             package=package.folder,
             commands=package.manifest.permissions.commands,
             network=package.manifest.permissions.network,
             limits=limits_of(package),
+            egress=egress,
         )
 
     return Place(open_sandbox, facts_in(environment, package, extra), capability.limits_enforced)

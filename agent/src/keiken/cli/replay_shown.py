@@ -43,9 +43,18 @@ class Progress:
 
 
 def show_plan(
-    terminal: Terminal, package: Package, parameters: Mapping[str, Any], facts: Mapping[str, Any], *, undo: bool
+    terminal: Terminal,
+    package: Package,
+    parameters: Mapping[str, Any],
+    facts: Mapping[str, Any],
+    *,
+    where: str,
+    undo: bool,
 ) -> dict[str, Any]:
-    """Show steps, permissions and conditions, and give them as JSON. Raises Refused for parameters that may not be."""
+    """Show steps, permissions and conditions below the line ``where``, and give them as JSON.
+
+    Raises Refused for parameters that may not be.
+    """
     findings = match(parse(package.manifest.conditions), facts).findings
     found = [(f.condition.text(), word(f.status), "—" if f.found is None else f.found) for f in findings]
     permissions = package.manifest.permissions.model_dump()
@@ -55,8 +64,7 @@ def show_plan(
     planned = plan(done, parameters, facts)
     steps = [(step["id"], step["action"], step["command"], step["title"]) for step in planned]
     terminal.show(
-        heading(_("On this machine itself, {name}@{version} would:").format(
-            name=package.manifest.name, version=package.manifest.version)),
+        heading(where.format(name=package.manifest.name, version=package.manifest.version)),
         table([_("step"), _("action"), _("what is done"), ""], steps),
         "",
         table([_("permission"), _("to")], allowed),

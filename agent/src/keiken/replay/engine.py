@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import logging
 import platform
 import time
@@ -23,7 +24,7 @@ from keiken.replay.clock import Clock
 from keiken.replay.masking import Mask
 from keiken.replay.notebook import Notebook
 from keiken.replay.permissions import Allowance
-from keiken.replay.report import CheckRecord, ExecutorRecord, Outcome, Report, StepRecord
+from keiken.replay.report import CheckRecord, ConnectionRecord, ExecutorRecord, Outcome, Report, StepRecord
 from keiken.replay.reporting import masked, masked_step, plain
 from keiken.replay.request import Replay
 from keiken.replay.state import JobState, LaterState
@@ -133,6 +134,7 @@ class _Run:
         finally:
             self.state.opened = None
             sandbox.close()
+            self._note_network(sandbox)
 
     # --- carrying out
 
@@ -238,7 +240,13 @@ class _Run:
         return next((record for record in records if not record.holds), None)
 
     def _emit(self, what: str, record: StepRecord) -> None:
+        if what == "ended":
+            self._note_network(self.sandbox, record.id)
         self.job.on_event(what, masked_step(record, self.mask))
+
+    def _note_network(self, sandbox: Sandbox, step: str = "") -> None:
+        found = sandbox.connections()
+        self.report.network += [ConnectionRecord(step=step, **dataclasses.asdict(one)) for one in found]
 
 
 def _record(step: Step) -> StepRecord:

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 SHOWN_CHARACTERS = 200
 FILES_LIMIT = 200
+CONNECTIONS_LIMIT = 200
 EVIDENCE_BYTES = 512 << 10
 """Of one run, as JSON, before it is compressed. A report of the worst kind has 3 MiB."""
 
@@ -79,6 +80,20 @@ class StepSeen(Seen):
     files_left_out: int = 0
 
 
+class ConnectionSeen(Seen):
+    """A request for a way out of the sandbox; ``code`` is empty where it was let through."""
+
+    step: str = ""
+    host: str
+    port: int
+    method: str
+    code: str = ""
+    address: str = ""
+    sent_bytes: int = 0
+    received_bytes: int = 0
+    count: int = 1
+
+
 class Evidence(Seen):
     """One run. ``is_shortened``: not everything is told; the digest is over all of it nevertheless."""
 
@@ -92,6 +107,8 @@ class Evidence(Seen):
     checks: list[CheckSeen] = Field(default_factory=list)
     """The scenario's final checks."""
     result: list[Value] = Field(default_factory=list)
+    network: list[ConnectionSeen] = Field(default_factory=list)
+    """The first of them; the report has them all."""
     outcome_digest: str = ""
     is_shortened: bool = False
 

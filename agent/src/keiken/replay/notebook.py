@@ -8,9 +8,11 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from keiken.replay.evidence import (
+    CONNECTIONS_LIMIT,
     FILES_LIMIT,
     SHOWN_CHARACTERS,
     CheckSeen,
+    ConnectionSeen,
     Evidence,
     FileSeen,
     StepSeen,
@@ -168,6 +170,9 @@ class Notebook:
             undo=self._all(report.undo, unmasked.undo),
             checks=[self._check(check, self._final) for check in unmasked.checks],
             result=[self._value(self._noted(*item)) for item in unmasked.result.items()],
+            network=[
+                ConnectionSeen(**one.model_dump(exclude={"seconds"})) for one in report.network[:CONNECTIONS_LIMIT]
+            ],
         )
         return bounded(run.model_copy(update={"outcome_digest": outcome_digest(run)}))
 

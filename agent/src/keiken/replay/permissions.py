@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import ipaddress
-
 from keiken.errors import KeikenError
 from keiken.package.manifest import Permissions, Step
 from keiken.replay.actions.base import not_permitted
 from keiken.replay.actions.http import split_address
 from keiken.replay.state import inside
+from keiken.sandbox.egress.rules import covers, is_loopback
 from keiken.sandbox.patterns import matches
 
 DEFAULT_WRITE = ["work/**"]
@@ -34,7 +33,7 @@ class Allowance:
     def may_connect(self, host: str, port: int) -> bool:
         """Loopback always: it is the sandbox's own. Anything else only where declared as ``host:port``."""
         name = host.strip("[]").rstrip(".").lower()
-        return is_loopback(name) or any(_covers(pattern, name, port) for pattern in self._network)
+        return is_loopback(name) or any(covers(pattern, name, port) for pattern in self._network)
 
     def problem_with(self, step: Step) -> KeikenError | None:
         """What can be seen to be forbidden before the first step, as an error; values are not known yet."""
@@ -50,21 +49,3 @@ class Allowance:
             if not self.may_connect(parts.hostname or "", port):
                 return not_permitted("permission_missing", step, f"{parts.hostname}:{port}")
         return None
-
-
-def _covers(pattern: str, host: str, port: int) -> bool:
-    """``host:port``, ``*.domain:port`` or ``host:*``; an IPv6 address stands in brackets."""
-    named, _colon, allowed = pattern.rpartition(":")
-    if allowed not in ("*", str(port)):
-        return False
-    named = named.strip("[]")
-    return host == named or (named.startswith("*.") and host.endswith(named[1:]) and host != named[1:])
-
-
-def is_loopback(host: str) -> bool:
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

@@ -88,6 +88,23 @@ class Savings(Record):
     """Read and written by language models."""
 
 
+class ConnectionRecord(Record):
+    """One request for a way out of the sandbox, allowed or not, as the proxy noted it."""
+
+    step: str = ""
+    """During which step it ended; empty before the first and after the last."""
+    host: str
+    port: int
+    method: str
+    code: str = ""
+    """Empty where it was let through; else why not (``not_declared``, ``address_not_public``, …)."""
+    address: str = ""
+    sent_bytes: int = 0
+    received_bytes: int = 0
+    seconds: float = 0
+    count: int = 1
+
+
 class Report(Record):
     """One replay. ``replay_id`` makes submitting it twice harmless."""
 
@@ -111,6 +128,8 @@ class Report(Record):
     """The scenario's final checks, evaluated after everything inside was killed."""
     undo: list[StepRecord] = Field(default_factory=list)
     result: dict[str, Any] = Field(default_factory=dict)
+    network: list[ConnectionRecord] = Field(default_factory=list)
+    """Empty where nobody allowed the sandbox a network."""
     started_at: datetime
     duration_seconds: float = 0
     replayer: str = ""

@@ -101,6 +101,10 @@ def masked(report: Report, mask: Mask) -> Report:
             "checks": [masked_check(check, mask) for check in report.checks],
             "steps": [masked_step(step, mask) for step in report.steps],
             "undo": [masked_step(step, mask) for step in report.undo],
+            "network": [
+                one.model_copy(update={"host": printable(mask.text(one.host)), "method": printable(one.method)})
+                for one in report.network
+            ],
         }
     )
     return _bounded(copy)

@@ -50,6 +50,7 @@ def working_driver(name: str | None = None, policy: Policy | None = None) -> Dri
     """
     from keiken.errors import SandboxUnavailable, UsageError
     from keiken.i18n import _
+    from keiken.sandbox.egress.leave import WithLeave
     from keiken.sandbox.policy import policy_here
 
     known = drivers()
@@ -64,7 +65,7 @@ def working_driver(name: str | None = None, policy: Policy | None = None) -> Dri
     for candidate in [name] if name is not None else policy.order:
         capability = known[candidate].probe()
         if capability.working and policy.admits(capability.isolation):
-            return known[candidate]
+            return WithLeave(known[candidate], policy.egress) if policy.egress else known[candidate]
         refused.append(capability)
     tests = {"self_test": {capability.driver: dict(capability.self_test) for capability in refused}}
     if weak := [f"{capability.driver}: {capability.isolation}" for capability in refused if capability.working]:

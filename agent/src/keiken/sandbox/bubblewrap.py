@@ -10,7 +10,7 @@ from pathlib import Path
 from keiken.errors import SandboxUnavailable
 from keiken.i18n import _
 from keiken.sandbox import launching
-from keiken.sandbox.protocol import Capability, Environment, Isolation, Limits
+from keiken.sandbox.protocol import Capability, Egress, Environment, Isolation, Limits
 from keiken.sandbox.session import BubblewrapSandbox
 
 NAME = "bubblewrap"
@@ -37,13 +37,14 @@ class BubblewrapDriver:
         commands: Sequence[str],
         network: Sequence[str],
         limits: Limits,
+        egress: Egress | None = None,
     ) -> BubblewrapSandbox:
-        """A live sandbox over a copy of the package. Raises SandboxUnavailable, or Refused for a network it cannot
-        limit.
+        """A live sandbox over a copy of the package. Raises SandboxUnavailable, and Refused for a network nobody gave
+        leave for.
         """
-        launching.refuse_network(network)
-        plan = {"driver": NAME, "bwrap": binary(), **launching.plan_of(environment, package, commands, limits)}
-        return launching.launch(BubblewrapSandbox, plan, environment, limits, advice_for)
+        way_out = launching.way_out(network, egress)
+        plan = {"driver": NAME, "bwrap": binary(), **launching.plan_of(environment, package, commands, limits, way_out)}
+        return launching.launch(BubblewrapSandbox, plan, environment, limits, way_out, advice_for)
 
 
 def binary() -> str:

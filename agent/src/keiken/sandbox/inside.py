@@ -38,6 +38,12 @@ def open_port_tables() -> tuple[dict[str, Any], list[int]]:
     return {}, fds
 
 
+def listen_inside(port: int) -> tuple[dict[str, Any], list[int]]:
+    """A socket that listens on this network namespace's loopback, wherever it is accepted on."""
+    listener = socket.create_server(("127.0.0.1", port), backlog=64)
+    return {}, [listener.detach()]
+
+
 def build_ruleset(commands: Sequence[str]) -> tuple[dict[str, Any], list[int]]:
     """A Landlock ruleset by which only these commands, their interpreters and helpers can be executed; none without
     Landlock.

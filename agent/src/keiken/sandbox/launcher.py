@@ -20,7 +20,7 @@ import time
 
 from keiken.sandbox import cgroup, entrance, linux, mounts, slots, wire
 from keiken.sandbox.bwrap_arguments import limits_of
-from keiken.sandbox.inside import build_ruleset, connect_inside, open_port_tables
+from keiken.sandbox.inside import build_ruleset, connect_inside, listen_inside, open_port_tables
 from keiken.sandbox.keeper import Keeper, Trouble
 
 TYPE_CHECKING = False  # importing typing costs a third of this process's start
@@ -64,6 +64,8 @@ class Launcher(Keeper):
         self.finish_namespaces()
         linux.setns(self.namespaces.fds["pid"], linux.CLONE_NEWPID)
         tables = self.ask_a_child(open_port_tables)
+        if plan["proxy_port"]:
+            tables += self.ask_a_child(listen_inside, plan["proxy_port"])
         if plan["commands"] is not None:
             self.ruleset = next(iter(self.ask_a_child(build_ruleset, plan["commands"])), -1)
         point = plan["point"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -13,28 +13,45 @@ from keiken.i18n import _
 from keiken.paths import cache_dir
 from keiken.sandbox import seccomp, wire
 from keiken.sandbox.bwrap_arguments import HIDDEN
+from keiken.sandbox.egress.owner import PORT, VARIABLES, EgressProxy
 from keiken.sandbox.jobfolder import JobFolder
-from keiken.sandbox.protocol import Environment, Limits
-from keiken.sandbox.session import NamespaceSandbox
+from keiken.sandbox.protocol import Egress, Environment, Limits
+from keiken.sandbox.session import BASE_ENVIRONMENT, NamespaceSandbox
 from keiken.sandbox.start import NotStarted, start
 
 _HOST_FOLDERS = ("/usr", "/bin", "/lib", "/lib32", "/lib64", "/libx32", "/sbin")
 S = TypeVar("S", bound=NamespaceSandbox)
 
 
-def refuse_network(network: Sequence[str]) -> None:
-    """Raise Refused when a package wants more than loopback."""
-    if network:
+@dataclass(frozen=True, slots=True)
+class WayOut:
+    """What may be reached beside loopback, and within which bounds."""
+
+    network: Sequence[str]
+    egress: Egress
+
+
+def way_out(network: Sequence[str], egress: Egress | None) -> WayOut | None:
+    """None for a package that wants no more than loopback. Raises Refused when nobody gave leave for more."""
+    if not network:
+        return None
+    if egress is None:
         raise Refused(
             "network_not_available",
             _("This sandbox has no network but its own loopback; '{first}' cannot be reached.").format(
                 first=network[0]
             ),
-            _("Let the scenario offer the service on loopback, or replay on the machine itself with '--on host'."),
+            _(
+                "Let the scenario offer the service on loopback, or allow what it declares: 'keiken check' and 'keiken "
+                "replay' ask for it."
+            ),
         )
+    return WayOut(network, egress)
 
 
-def plan_of(environment: Environment, package: Path, commands: Sequence[str], limits: Limits) -> dict[str, Any]:
+def plan_of(
+    environment: Environment, package: Path, commands: Sequence[str], limits: Limits, way_out: WayOut | None
+) -> dict[str, Any]:
     """What every launcher is told. Raises SandboxUnavailable when the state folder cannot be used."""
     return {
         "root": str(environment.root),
@@ -43,6 +60,7 @@ def plan_of(environment: Environment, package: Path, commands: Sequence[str], li
         "package": str(package.resolve()),
         "commands": list(commands),
         "limits": asdict(limits),
+        "proxy_port": PORT if way_out else 0,
         **_places(),
     }
 
@@ -69,7 +87,12 @@ def _places() -> dict[str, str]:
 
 
 def launch(
-    kind: type[S], plan: dict[str, Any], environment: Environment, limits: Limits, advice_for: Callable[[str], str]
+    kind: type[S],
+    plan: dict[str, Any],
+    environment: Environment,
+    limits: Limits,
+    way_out: WayOut | None,
+    advice_for: Callable[[str], str],
 ) -> S:
     program_fd = wire.sealed(seccomp.program())
     try:
@@ -79,7 +102,8 @@ def launch(
     finally:
         os.close(program_fd)
     facts, (package_fd, work_fd, *tables) = started.message, started.descriptors
-    return kind(
+    listener = tables.pop() if way_out else -1
+    sandbox = kind(
         environment=environment,
         limits=limits,
         limits_enforced=facts["limits_enforced"],
@@ -88,7 +112,19 @@ def launch(
         folder=JobFolder(package_fd, work_fd, facts["uid"], facts["gid"]),
         port_tables=tables,
         uid=facts["uid"],
+        base_environment={**BASE_ENVIRONMENT, **VARIABLES} if way_out else BASE_ENVIRONMENT,
     )
+    if way_out:
+        try:
+            sandbox.open_way_out(
+                EgressProxy.start(listener, way_out.network, way_out.egress, uid=facts["uid"], gid=facts["gid"])
+            )
+        except BaseException:
+            sandbox.close()
+            raise
+        finally:
+            os.close(listener)
+    return sandbox
 
 
 def _unavailable(answer: dict[str, Any], complaints: str, advice_for: Callable[[str], str]) -> SandboxUnavailable:

@@ -10,7 +10,7 @@ from pathlib import Path
 from keiken.errors import SandboxUnavailable
 from keiken.i18n import _
 from keiken.sandbox import launching, seccomp
-from keiken.sandbox.protocol import Capability, Environment, Isolation, Limits
+from keiken.sandbox.protocol import Capability, Egress, Environment, Isolation, Limits
 from keiken.sandbox.session import NamespaceSandbox
 
 NAME = "oci"
@@ -44,18 +44,19 @@ class OciDriver:
         commands: Sequence[str],
         network: Sequence[str],
         limits: Limits,
+        egress: Egress | None = None,
     ) -> OciSandbox:
-        """A live sandbox over a copy of the package. Raises SandboxUnavailable, or Refused for a network it cannot
-        limit.
+        """A live sandbox over a copy of the package. Raises SandboxUnavailable, and Refused for a network nobody gave
+        leave for.
         """
-        launching.refuse_network(network)
+        way_out = launching.way_out(network, egress)
         plan = {
             "driver": NAME,
             "runtime": binary(),
             "seccomp_profile": seccomp.profile(),
-            **launching.plan_of(environment, package, commands, limits),
+            **launching.plan_of(environment, package, commands, limits, way_out),
         }
-        return launching.launch(OciSandbox, plan, environment, limits, launching.advice_for)
+        return launching.launch(OciSandbox, plan, environment, limits, way_out, launching.advice_for)
 
 
 def binary() -> str:

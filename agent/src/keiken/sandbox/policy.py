@@ -9,7 +9,7 @@ from typing import get_args
 
 from keiken.errors import UsageError
 from keiken.i18n import _
-from keiken.sandbox.protocol import Isolation
+from keiken.sandbox.protocol import Egress, Isolation
 
 ORDER_VARIABLE, MINIMUM_VARIABLE = "KEIKEN_SANDBOX_DRIVERS", "KEIKEN_MIN_ISOLATION"
 DRIVERS = ("bubblewrap", "oci")
@@ -24,6 +24,8 @@ class Policy:
 
     order: tuple[str, ...] = DRIVERS
     minimum: Isolation = "namespace"
+    egress: Egress | None = None
+    """The operator's leave for every package to reach what it declares."""
 
     def admits(self, isolation: Isolation) -> bool:
         return STRENGTH.index(isolation) >= STRENGTH.index(self.minimum)

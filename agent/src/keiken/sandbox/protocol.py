@@ -28,6 +28,45 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Egress:
+    """Leave to reach the hosts a package declares. A person or an operator gives it, never a package."""
+
+    addresses: frozenset[str] = frozenset()
+    """Addresses that are not public (this machine's, an inner network's) and may be reached where the package declares
+    them as they stand here.
+    """
+    names: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """Names that are answered from here and looked up nowhere, like in ``/etc/hosts``."""
+    connections: int = 32
+    transferred_mib: int = 256
+    """Both directions of all connections together."""
+    idle_seconds: float = 60
+    connection_seconds: float = 600
+    noted: int = 1_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Connection:
+    """One request for a way out, as the proxy decided it."""
+
+    host: str
+    port: int
+    method: str
+    """``CONNECT``, or the method of a plain HTTP request."""
+    code: str = ""
+    """Empty where it was let through; else why not, or what ended it: ``not_declared``, ``address_not_public``,
+    ``unresolved``, ``unreachable``, ``malformed``, ``too_many_connections``, ``limit_exceeded``, ``timeout``, and
+    ``failed`` for trouble of ours. With ``left_out`` this stands for further ones that were only counted.
+    """
+    address: str = ""
+    """What it was connected to."""
+    sent_bytes: int = 0
+    received_bytes: int = 0
+    seconds: float = 0.0
+    count: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Environment:
     """A named, digest-pinned root file system. ``local`` is the machine's own ``/usr``, read-only."""
 
@@ -97,7 +136,13 @@ class Sandbox(Protocol):
         ...
 
     def connect(self, host: str, port: int, timeout_seconds: float) -> socket.socket:
-        """A TCP connection made inside the sandbox's network (loopback unless allowed). Raises OSError."""
+        """A TCP connection made inside the sandbox's network (loopback, and by the proxy what is allowed). Raises
+        OSError.
+        """
+        ...
+
+    def connections(self) -> list[Connection]:
+        """The requests for a way out that ended since this was last asked, oldest first."""
         ...
 
     def listening_ports(self) -> frozenset[int]:
@@ -159,6 +204,9 @@ class Driver(Protocol):
         commands: Sequence[str],
         network: Sequence[str],
         limits: Limits,
+        egress: Egress | None = None,
     ) -> Sandbox:
-        """Start a sandbox over an unpacked package folder. Raises SandboxUnavailable."""
+        """Start a sandbox over an unpacked package folder. Raises SandboxUnavailable, and Refused for a ``network``
+        that nobody gave leave for (``egress``) or that this driver cannot filter.
+        """
         ...

@@ -17,10 +17,12 @@ from typing import Any, Self
 from keiken.errors import Failed
 from keiken.i18n import _
 from keiken.sandbox import ports, wire
+from keiken.sandbox.egress.owner import PORT, EgressProxy, through
+from keiken.sandbox.egress.rules import is_loopback, is_named_loopback
 from keiken.sandbox.inside import PATH
 from keiken.sandbox.jobfolder import JobFolder
 from keiken.sandbox.output import Collector
-from keiken.sandbox.protocol import Environment, FileState, Isolation, Limits, RunReason, RunResult
+from keiken.sandbox.protocol import Connection, Environment, FileState, Isolation, Limits, RunReason, RunResult
 
 BASE_ENVIRONMENT = {"HOME": "/home/job", "PATH": PATH, "LANG": "C.UTF-8", "TZ": "UTC"}
 _END_SECONDS = 10
@@ -193,6 +195,10 @@ class KeptSandbox:
                 self._order({"do": "drain"}, fds)
             collector.close()
 
+    def connections(self) -> list[Connection]:
+        """The requests for a way out that ended since this was last asked; none where there is none."""
+        return []
+
     # The job folder
 
     def read(self, path: str) -> FileState:
@@ -270,10 +276,27 @@ class NamespaceSandbox(KeptSandbox):
     """A sandbox with a network of its own, which is reached through the launcher."""
 
     isolation: Isolation = "namespace"
+    _proxy: EgressProxy | None = None
+
+    def open_way_out(self, proxy: EgressProxy) -> None:
+        """Reach what is beyond loopback by this proxy, which ends with the sandbox."""
+        self._proxy = proxy
+
+    def connections(self) -> list[Connection]:
+        return self._proxy.take() if self._proxy else []
+
+    def settle(self) -> None:
+        if self._proxy is not None:
+            self._proxy.end()
+        super().settle()
 
     def connect(self, host: str, port: int, timeout_seconds: float) -> socket.socket:
-        """A TCP connection inside the sandbox's network, which is its loopback only."""
-        address = _literal(host)
+        """A TCP connection inside the sandbox's network, or by the proxy to a host that is allowed."""
+        if self._proxy is None or is_loopback(host):
+            return self._connect_inside(_literal(host), port, timeout_seconds)
+        return through(lambda: self._connect_inside("127.0.0.1", PORT, timeout_seconds), host, port, timeout_seconds)
+
+    def _connect_inside(self, address: str, port: int, timeout_seconds: float) -> socket.socket:
         ours, theirs = wire.pair()
         with ours:
             with self._lock, theirs:
@@ -290,8 +313,9 @@ class NamespaceSandbox(KeptSandbox):
         return socket.socket(fileno=fds[0])
 
     def listening_ports(self) -> frozenset[int]:
-        """The TCP ports on which something inside listens."""
-        return frozenset(port for fd in self._port_tables for port in ports.listening(_whole(fd)))
+        """The TCP ports on which something inside listens; the way out is none of them."""
+        found = frozenset(port for fd in self._port_tables for port in ports.listening(_whole(fd)))
+        return found - {PORT} if self._proxy else found
 
 
 class BubblewrapSandbox(NamespaceSandbox):
@@ -331,7 +355,7 @@ def _result(ended: dict[str, Any], collector: Collector, seconds: float) -> RunR
 def _literal(host: str) -> str:
     """The address of a host that can exist in a network of its own. Names are never looked up out here."""
     name = host.strip("[]").rstrip(".").lower()
-    if name == "localhost" or name.endswith(".localhost"):
+    if is_named_loopback(name):
         return "127.0.0.1"
     try:
         return str(ipaddress.ip_address(name))

@@ -20,6 +20,7 @@ from keiken.errors import KeikenError
 from keiken.i18n import _
 from keiken.package.manifest import HttpAction, Step
 from keiken.replay.actions.base import ActionResult, Job, refused
+from keiken.sandbox.egress.owner import ConnectionDenied
 
 BODY_LIMIT_BYTES = 1 << 20
 _EMPTY = {"status": 0, "headers": {}, "body": "", "json": None}
@@ -52,6 +53,9 @@ class Http:
             if not job.may_connect(parts.hostname, port):
                 return refused("network_not_permitted", step, f"{parts.hostname}:{port}")
             result = _request(action, parts, port, headers, body, job)
+        except ConnectionDenied as denied:
+            why = _("{url} is not reached from a sandbox: {why}").format(url=url, why=denied)
+            return _problem(step, "network_not_permitted", why)
         except TimeoutError:
             why = _("{url} did not answer within {n:g} s").format(url=url, n=action.timeout_seconds)
             return _problem(step, "timeout", why)
