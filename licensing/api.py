@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import fields
 from typing import Any
 
@@ -18,17 +19,44 @@ from accounts.interface import ActorView, PageQuery, checked, refusals
 from accounts.paging import page
 from experiences.access import experience_for
 from licensing import selectors
-from licensing.access import recipients_named, terms_for
+from licensing.access import offer_for, recipients_named, terms_for
 from licensing.domain.bookkeeping import in_words
 from licensing.domain.grants import state_of
+from licensing.domain.rules import AUDIENCES, read_rules
+from licensing.domain.templates import TEMPLATES
 from licensing.domain.terms import TEXT_LIMIT, USES
 from licensing.drivers import DRIVERS
 from licensing.models import Grant, Offer, Terms
+from licensing.policies import odrl_of
 from licensing.services.accept_offer import accept_offer
 from licensing.services.create_offer import LONGEST_DAYS, Pricing, create_offer
 from licensing.services.create_terms import create_terms
 from licensing.services.revoke_grant import revoke_grant
 from licensing.services.withdraw_offer import withdraw_offer
+
+KINDS = list(DRIVERS)
+LINKED_DATA = "application/ld+json"
+
+
+class RulesShape(serializers.Serializer[object]):
+    audience = serializers.ChoiceField(AUDIENCES, required=False, default="organization")
+    territory = serializers.ListField(
+        child=serializers.CharField(max_length=2),
+        required=False,
+        default=list,
+        max_length=50,
+        help_text="Countries (ISO 3166-1 alpha-2); empty: the whole world.",
+    )
+    fields_of_use = serializers.ListField(
+        child=serializers.CharField(max_length=500), required=False, default=list, max_length=50
+    )
+    attribution = serializers.CharField(required=False, allow_blank=True, default="", max_length=500)
+    is_confidential = serializers.BooleanField(required=False, default=False)
+    warranty = serializers.CharField(required=False, allow_blank=True, default="", max_length=500)
+    liability = serializers.CharField(required=False, allow_blank=True, default="", max_length=500)
+    support_contact = serializers.CharField(
+        required=False, allow_blank=True, default="", max_length=500, help_text="An e-mail or https address."
+    )
 
 
 class TermsShape(serializers.Serializer[object]):
@@ -37,14 +65,19 @@ class TermsShape(serializers.Serializer[object]):
     version = serializers.IntegerField()
     kind = serializers.ChoiceField(["spdx", "custom"])
     spdx = serializers.CharField(allow_blank=True)
-    text_sha256 = serializers.CharField(help_text="Of the text's UTF-8 bytes, in hex.")
+    text_sha256 = serializers.CharField(
+        help_text="Of the UTF-8 bytes of exactly what is accepted, in hex: the text, and after a form feed and a line "
+        "feed the Japanese one, where there is one."
+    )
     uses = serializers.ListField(child=serializers.ChoiceField(USES))
+    rules = RulesShape()
     text_url = serializers.CharField()
 
 
 class TermsWithText(TermsShape):
     organization = serializers.CharField()
     text = serializers.CharField()
+    text_ja = serializers.CharField(allow_blank=True)
 
 
 class TermsList(serializers.Serializer[object]):
@@ -58,6 +91,15 @@ class TermsRequest(serializers.Serializer[object]):
     text = serializers.CharField(
         required=False, allow_blank=True, default="", max_length=TEXT_LIMIT, trim_whitespace=False
     )
+    text_ja = serializers.CharField(
+        required=False,
+        allow_blank=True,
+        default="",
+        max_length=TEXT_LIMIT,
+        trim_whitespace=False,
+        help_text="The same in Japanese; both are accepted.",
+    )
+    rules = RulesShape(required=False)
     uses = serializers.ListField(
         child=serializers.CharField(max_length=20),
         required=False,
@@ -65,9 +107,6 @@ class TermsRequest(serializers.Serializer[object]):
         max_length=20,
         help_text=f"Some of {', '.join(USES)}. May be left out for well-known SPDX licenses.",
     )
-
-
-KINDS = list(DRIVERS)
 
 
 class PricingShape(serializers.Serializer[object]):
@@ -191,8 +230,38 @@ class OrganizationTermsView(ActorView):
         return Response(_terms_with_text(made), status=201)
 
 
+class TemplateShape(serializers.Serializer[object]):
+    name = serializers.CharField()
+    title = serializers.CharField()
+    title_ja = serializers.CharField()
+    kind = serializers.ChoiceField(KINDS, help_text="Of the offer that usually goes with it.")
+    uses = serializers.ListField(child=serializers.ChoiceField(USES))
+    text = serializers.CharField()
+    text_ja = serializers.CharField()
+    rules = RulesShape()
+    grant_days = serializers.IntegerField(allow_null=True)
+
+
+class TemplateList(serializers.Serializer[object]):
+    results = TemplateShape(many=True)
+
+
+class TermsTemplatesView(ActorView):
+    """Terms to start from, filled in for an organization. They are no legal advice."""
+
+    @extend_schema(
+        operation_id="list_terms_templates", tags=["licensing"], responses={200: TemplateList, **refusals(401, 404)}
+    )
+    def get(self, request: Request, organization: str) -> Response:
+        self.actor.require_known()
+        found = organization_for(self.actor, organization)
+        return Response({"results": [template.filled(found.name) for template in TEMPLATES.values()]})
+
+
 class TermsView(ActorView):
-    """The exact text and its machine-readable uses; with ``Accept: text/plain`` the text alone."""
+    """The exact texts and what machines read of them; with ``Accept: text/plain`` exactly what is accepted and hashed,
+    with ``application/ld+json`` the terms as ODRL.
+    """
 
     @extend_schema(
         operation_id="get_terms",
@@ -200,13 +269,17 @@ class TermsView(ActorView):
         responses={
             (200, "application/json"): TermsWithText,
             (200, "text/plain"): OpenApiTypes.STR,
+            (200, LINKED_DATA): OpenApiTypes.OBJECT,
             **refusals(401, 404),
         },
     )
     def get(self, request: Request, terms: str) -> Response | HttpResponse:
         found = terms_for(self.actor, terms)
-        if request.headers.get("Accept", "").lower().startswith("text/plain"):
-            return HttpResponse(found.text, content_type="text/plain; charset=utf-8", headers={"Vary": "Accept"})
+        wanted = request.headers.get("Accept", "").lower()
+        if wanted.startswith("text/plain"):
+            return HttpResponse(found.document, content_type="text/plain; charset=utf-8", headers={"Vary": "Accept"})
+        if wanted.startswith(LINKED_DATA):
+            return linked_data(odrl_of(found))
         return Response(_terms_with_text(found), headers={"Vary": "Accept"})
 
 
@@ -246,7 +319,23 @@ class OfferListView(ActorView):
 
 
 class OfferView(ActorView):
-    """One offer."""
+    """One offer that is open to the asker."""
+
+    @extend_schema(
+        operation_id="get_offer",
+        tags=["licensing"],
+        responses={
+            (200, "application/json"): OfferShape,
+            (200, LINKED_DATA): OpenApiTypes.OBJECT,
+            **refusals(401, 404),
+        },
+    )
+    def get(self, request: Request, offer: str) -> Response | HttpResponse:
+        """With ``Accept: application/ld+json`` as an offer in ODRL: the terms, the price and what it is limited to."""
+        found = offer_for(self.actor, offer)
+        if request.headers.get("Accept", "").lower().startswith(LINKED_DATA):
+            return linked_data(odrl_of(found.terms, found))
+        return Response(_offer(found), headers={"Vary": "Accept"})
 
     @extend_schema(operation_id="withdraw_offer", tags=["licensing"], responses={204: None, **refusals(401, 403, 404)})
     def delete(self, request: Request, offer: str) -> Response:
@@ -316,12 +405,18 @@ def _terms(terms: Terms) -> dict[str, Any]:
         "spdx": terms.spdx,
         "text_sha256": terms.text_sha256,
         "uses": terms.uses,
+        "rules": read_rules(terms.rules).document(),
         "text_url": f"/api/v1/terms/{terms.pk}",
     }
 
 
 def _terms_with_text(terms: Terms) -> dict[str, Any]:
-    return {**_terms(terms), "organization": terms.organization.slug, "text": terms.text}
+    return {**_terms(terms), "organization": terms.organization.slug, "text": terms.text, "text_ja": terms.text_ja}
+
+
+def linked_data(document: dict[str, Any]) -> HttpResponse:
+    body = json.dumps(document, ensure_ascii=False)
+    return HttpResponse(body, content_type=LINKED_DATA, headers={"Vary": "Accept"})
 
 
 def _offer(offer: Offer) -> dict[str, Any]:

@@ -8,6 +8,11 @@ from licensing import api, orders_api, payouts_api, tokens_api
 
 urlpatterns = [
     path("organizations/<slug:organization>/terms", api.OrganizationTermsView.as_view(), name="api_organization_terms"),
+    path(
+        "organizations/<slug:organization>/terms-templates",
+        api.TermsTemplatesView.as_view(),
+        name="api_terms_templates",
+    ),
     path("terms/<str:terms>", api.TermsView.as_view(), name="api_terms"),
     path("experiences/<slug:organization>/<slug:name>/offers", api.OfferListView.as_view(), name="api_offers"),
     path("offers/<str:offer>", api.OfferView.as_view(), name="api_offer"),

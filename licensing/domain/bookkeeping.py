@@ -28,11 +28,16 @@ def part_of(amount_minor: int, basis_points: int) -> int:
 
 
 def in_words(amount_minor: int, currency: str) -> str:
-    """``1234 EUR`` → ``12.34 EUR``; yen stay whole."""
+    """``123456 EUR`` → ``1,234.56 EUR``; yen stay whole."""
+    whole, point, cents = in_decimal(abs(amount_minor), currency).partition(".")
+    return f"{'-' if amount_minor < 0 else ''}{int(whole):,}{point}{cents} {currency.upper()}"
+
+
+def in_decimal(amount_minor: int, currency: str) -> str:
+    """``123456 EUR`` → ``1234.56``; yen stay whole. Of an amount that is not negative."""
     if currency.upper() in ZERO_DECIMAL:
-        return f"{amount_minor:,} {currency.upper()}"
-    sign, rest = ("-" if amount_minor < 0 else ""), abs(amount_minor)
-    return f"{sign}{rest // 100:,}.{rest % 100:02} {currency.upper()}"
+        return str(amount_minor)
+    return f"{amount_minor // 100}.{amount_minor % 100:02}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -24,6 +24,11 @@ def normal_text(text: str) -> str:
     return text.replace("\r\n", "\n").replace("\r", "\n").strip() + "\n"
 
 
+def agreed_text(text: str, text_ja: str) -> str:
+    """The one document that is accepted: the text, and after a form feed the Japanese one where there is one."""
+    return f"{text}\f\n{text_ja}" if text_ja else text
+
+
 def text_sha256(text: str) -> str:
     """Hex, of the UTF-8 bytes."""
     return hashlib.sha256(text.encode()).hexdigest()

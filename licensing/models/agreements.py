@@ -13,6 +13,7 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.models import SLUG, Organization
 from experiences.models import Experience
+from licensing.domain.terms import agreed_text
 
 PLACE: Final = ("experience", "kind", "plan", "currency", "interval")
 """Of public offers that agree in these only one is active."""
@@ -32,10 +33,20 @@ class Terms(models.Model):
     kind = models.CharField(max_length=6, choices=Kind.choices)
     spdx = models.CharField(max_length=200, blank=True)
     text = models.TextField()
+    text_ja = models.TextField(blank=True)
+    """The same in Japanese. Who accepts accepts both."""
     text_sha256 = models.CharField(max_length=64)
+    """Of ``document``."""
+    rules = models.JSONField(default=dict, blank=True)
+    """``licensing.domain.rules.Rules`` as JSON; empty is without any."""
     uses = ArrayField(models.CharField(max_length=20))
     """Of ``replay, read, modify, derive, redistribute, resell, train``."""
     created_at = models.DateTimeField(default=timezone.now)
+
+    @property
+    def document(self) -> str:
+        """Exactly what is accepted."""
+        return agreed_text(self.text, self.text_ja)
 
     class Meta:
         verbose_name_plural = "terms"

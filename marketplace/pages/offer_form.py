@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from decimal import Decimal
 from typing import Any, Final
 
@@ -10,6 +11,8 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.models import SLUG
 from licensing.domain.bookkeeping import ZERO_DECIMAL
+from licensing.domain.rules import Rules, read_rules
+from licensing.domain.templates import Template
 from licensing.models import Offer
 from licensing.services.create_offer import CURRENCIES
 
@@ -50,6 +53,24 @@ def _count(label: Any, help_text: Any, most: int = 1_000_000) -> forms.IntegerFi
     return forms.IntegerField(label=label, min_value=1, max_value=most, required=False, help_text=help_text)
 
 
+RULES: Final = tuple(field.name for field in fields(Rules))
+
+
+def _listed(text: str) -> list[str]:
+    return [item.strip() for item in text.split(",") if item.strip()]
+
+
+def initial_of(template: Template | None, publisher: str) -> dict[str, Any]:
+    """What the form begins with: a template filled in for the publisher, or nothing."""
+    if template is None:
+        return {}
+    found = template.filled(publisher)
+    rules = read_rules(found["rules"]).document()
+    joined = {name: ", ".join(rules[name]) for name in ("territory", "fields_of_use")}
+    names = ("kind", "uses", "text", "text_ja", "grant_days")
+    return {"name": template.name, **{name: found[name] for name in names}, **rules, **joined}
+
+
 class OfferForm(forms.Form):
     """Terms and the offer of them in one go."""
 
@@ -70,8 +91,34 @@ class OfferForm(forms.Form):
         widget=forms.Textarea(attrs={"rows": 14, "class": "code"}),
         help_text=_("Exactly this text is what others accept. With an SPDX expression it may stay empty."),
     )
+    text_ja = forms.CharField(
+        label=_("The same text in Japanese"),
+        max_length=100_000,
+        strip=False,
+        required=False,
+        widget=forms.Textarea(attrs={"rows": 10, "class": "code", "lang": "ja"}),
+        help_text=_("Where there is one, both texts are accepted together."),
+    )
     uses = forms.MultipleChoiceField(
         label=_("Who accepts may"), choices=USE_CHOICES, widget=forms.CheckboxSelectMultiple, initial=["replay", "read"]
+    )
+    audience = forms.ChoiceField(
+        label=_("Who belongs to the licensee"),
+        choices=[("organization", _("the organization")), ("affiliates", _("also companies under the same control"))],
+        required=False,
+    )
+    territory = forms.CharField(
+        label=_("Only in"), max_length=200, required=False, help_text=_("Countries, as JP, DE. Empty: everywhere.")
+    )
+    fields_of_use = forms.CharField(
+        label=_("Only for"), max_length=500, required=False, help_text=_("As internal operations. Empty: everything.")
+    )
+    attribution = forms.CharField(label=_("Who must be named"), max_length=500, required=False)
+    is_confidential = forms.BooleanField(label=_("It is kept confidential"), required=False)
+    warranty = forms.CharField(label=_("Warranty"), max_length=500, required=False)
+    liability = forms.CharField(label=_("Liability"), max_length=500, required=False)
+    support_contact = forms.CharField(
+        label=_("Support"), max_length=500, required=False, help_text=_("An e-mail or https address.")
     )
     kind = forms.ChoiceField(label=_("Kind"), choices=KIND_CHOICES)
     plan = forms.CharField(
@@ -106,7 +153,7 @@ class OfferForm(forms.Form):
         label=_("Offered until (UTC)"), required=False, widget=forms.DateTimeInput(attrs={"placeholder": "2027-01-31"})
     )
     recipients = forms.CharField(
-        label=_("Only for"),
+        label=_("Offered only to"),
         required=False,
         max_length=2000,
         help_text=_("Short names of organizations, with commas between. Nobody else sees the offer."),
@@ -119,10 +166,16 @@ class OfferForm(forms.Form):
     )
 
     def clean_recipients(self) -> list[str]:
-        return [item.strip() for item in self.cleaned_data["recipients"].split(",") if item.strip()]
+        return _listed(self.cleaned_data["recipients"])
+
+    def clean_territory(self) -> list[str]:
+        return _listed(self.cleaned_data["territory"].upper())
+
+    def clean_fields_of_use(self) -> list[str]:
+        return _listed(self.cleaned_data["fields_of_use"])
 
     def clean_bundled(self) -> list[tuple[str, str]]:
-        names = [item.strip() for item in self.cleaned_data["bundled"].split(",") if item.strip()]
+        names = _listed(self.cleaned_data["bundled"])
         pairs = [tuple(name.split("/")) for name in names]
         if any(len(pair) != 2 or not all(pair) for pair in pairs):
             raise forms.ValidationError(_("Each one is written organization/name."))

@@ -10,6 +10,7 @@ from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
@@ -18,8 +19,10 @@ from accounts.domain.refusals import NotFound, Refusal
 from experiences.access import experience_for
 from experiences.models import Experience
 from licensing.access import recipients_named
+from licensing.domain.rules import read_rules
+from licensing.domain.templates import TEMPLATES
 from licensing.drivers import PAID_KINDS
-from licensing.models import Offer
+from licensing.models import Offer, Terms
 from licensing.selectors import grant_of, offers_of
 from licensing.services.create_offer import Pricing, create_offer
 from licensing.services.create_terms import create_terms
@@ -28,8 +31,9 @@ from licensing.services.decide_request import MESSAGE_LIMIT
 from licensing.sold import request_of
 from marketplace.pages import buying
 from marketplace.pages.base import acting, page
-from marketplace.pages.offer_form import PRICING, OfferForm
+from marketplace.pages.offer_form import PRICING, RULES, OfferForm, initial_of
 from marketplace.prices import quote_of
+from marketplace.skill import render_skill
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -57,6 +61,8 @@ def offer(request: HttpRequest, organization: str, name: str, offer_id: UUID) ->
         "name": str(experience),
         "offer": found,
         "bundled": found.bundled.all(),
+        "texts": _texts(found.terms),
+        "rules": read_rules(found.terms.rules),
         "quote": quote_of(found, credit_minor=credit or 0),
         "by_invoice": settings.KEIKEN.payments == "invoice",
         "asked": request_of(actor, found) if found.kind == Offer.Kind.REQUEST else None,
@@ -79,8 +85,16 @@ def new_offer(request: HttpRequest, organization: str, name: str) -> HttpRespons
     actor = acting(request)
     experience = experience_for(actor, organization, name)
     actor.require("publish", experience.organization_id)
-    form = OfferForm(request.POST or None)
-    context: dict[str, Any] = {"section": "browse", "experience": experience, "name": str(experience), "form": form}
+    template = TEMPLATES.get(request.GET.get("template", ""))
+    form = OfferForm(request.POST or None, initial=initial_of(template, experience.organization.name))
+    context: dict[str, Any] = {
+        "section": "browse",
+        "experience": experience,
+        "name": str(experience),
+        "form": form,
+        "templates": TEMPLATES.values(),
+        "language": get_language(),
+    }
     if request.method == "POST" and form.is_valid():
         try:
             _publish(actor, experience, form.cleaned_data)
@@ -102,6 +116,8 @@ def _publish(actor: Actor, experience: Experience, wanted: dict[str, Any]) -> No
         kind="spdx" if wanted["spdx"] else "custom",
         spdx=wanted["spdx"],
         text=wanted["text"],
+        text_ja=wanted["text_ja"],
+        rules={name: wanted[name] for name in RULES},
         uses=wanted["uses"],
     )
     create_offer(
@@ -114,6 +130,14 @@ def _publish(actor: Actor, experience: Experience, wanted: dict[str, Any]) -> No
         recipients=recipients,
         bundled=bundled,
     )
+
+
+def _texts(terms: Terms) -> list[tuple[str, str, str]]:
+    """``(language, text, HTML)``, the reader's language first. A license by its SPDX expression is plain text."""
+    texts = [("en", terms.text), *([("ja", terms.text_ja)] if terms.text_ja else [])]
+    texts.sort(key=lambda row: row[0] != get_language())
+    is_markdown = terms.kind == Terms.Kind.CUSTOM
+    return [(language, text, render_skill(text) if is_markdown else "") for language, text in texts]
 
 
 def _credit(actor: Actor, offer: Offer) -> int | None:

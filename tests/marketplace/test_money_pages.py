@@ -163,6 +163,46 @@ def test_every_kind_of_offer_is_made_by_the_form(market: Market) -> None:
     assert {row.slug for row in private.recipients.all()} == {"globex", "initech"}
 
 
+def test_the_form_begins_with_a_template_and_the_page_shows_both_texts_and_the_rules(market: Market) -> None:
+    client = market.signed_in(market.acme)
+    form = client.get(f"{EXPERIENCE}/offers/new?template=evaluation").content.decode()
+    for begun in ("# Evaluation terms", "# 評価用利用条件", 'value="30"', "evaluation outside production"):
+        assert begun in form
+    assert "{publisher}" not in form
+    rules = {"territory": "jp, DE", "fields_of_use": "operations", "support_contact": "help@acme.example"}
+    texts = {"text": "# Only replay\n\nNothing <b>else</b>.", "text_ja": "# 再生だけ\n\n再生だけができます。"}
+    assert client.post(f"{EXPERIENCE}/offers/new", {**FORM, "kind": "free", **texts, **rules}).status_code == 302
+    offer = Offer.objects.get(kind="free", is_active=True)
+    buyer = market.signed_in(market.globex)
+    page = buyer.get(path_of(offer)).content.decode()
+    assert page.index("Nothing &lt;b&gt;else&lt;/b&gt;.") < page.index("再生だけができます。")
+    for shown in ("DE, JP", "operations", "help@acme.example", "<h3>Only replay</h3>"):
+        assert shown in page
+    buyer.cookies["django_language"] = "ja"
+    japanese = buyer.get(path_of(offer)).content.decode()
+    assert japanese.index("再生だけができます。") < japanese.index("Nothing &lt;b&gt;else")
+    wrong = {**FORM, "kind": "free", **texts, **rules, "territory": "Japan"}
+    assert client.post(f"{EXPERIENCE}/offers/new", wrong).status_code == 422
+
+
+def test_a_license_can_be_changed_to_another_plan_on_the_page(market: Market) -> None:
+    client = market.signed_in(market.globex)
+    buy(client, offered(market, plan="one"))
+    paid = {"number": Order.objects.get().number, "amount_minor": 4900, "kind": "paid", "reference": "b"}
+    assert operator().post("/operator/invoices", paid).status_code == 302
+    larger = offered(market, plan="ten", price_minor=9_000, seats=10)
+    listing = client.get(EXPERIENCE).content.decode()
+    assert path_of(larger) in listing
+    assert path_of(Offer.objects.get(plan="one")) not in listing
+    page = client.get(path_of(larger)).content.decode()
+    assert "49.00 EUR" in page
+    assert "<strong>41.00 EUR</strong>" in page
+    assert buy(client, larger).status_code == 302
+    order = Order.objects.get(offer=larger)
+    assert (order.due_minor, order.credit_minor) == (4_100, 4_900)
+    assert "41.00 EUR" in client.get(f"/organizations/globex/orders/{order.number}").content.decode()
+
+
 @pytest.mark.parametrize(
     ("wanted", "status"),
     [

@@ -36,7 +36,7 @@ def _named(offer: Offer) -> str:
 def read_terms(client: Client, offer: Offer) -> Terms:
     """The terms with their text; what is accepted is the hash of the text that is shown here."""
     terms = client.terms(offer.terms.id)
-    found = hashlib.sha256((terms.text or "").encode()).hexdigest()
+    found = hashlib.sha256(terms.document.encode()).hexdigest()
     if not terms.text or found != terms.text_sha256 or found != offer.terms.text_sha256:
         raise TrustError(
             "terms_mismatch",
@@ -52,9 +52,31 @@ def show_terms(terminal: Terminal, offer: Offer, terms: Terms) -> None:
     terminal.show(
         heading(f"{terms.name} v{terms.version} · {terms.spdx or terms.kind} · {offer.kind} · {length}{price}"),
         terms.text or "",
+        *([terms.text_ja] if terms.text_ja else []),
+        *_rules(terms),
         _("You may: {uses}").format(uses=", ".join(terms.uses)),
         f"sha256 {terms.text_sha256}",
     )
+
+
+def _rules(terms: Terms) -> list[str]:
+    """What the terms say beyond their uses, a line each."""
+    named = {
+        "territory": _("Only in: {value}"),
+        "fields_of_use": _("Only for: {value}"),
+        "attribution": _("Name: {value}"),
+        "warranty": _("Warranty: {value}"),
+        "liability": _("Liability: {value}"),
+        "support_contact": _("Support: {value}"),
+    }
+    lines = []
+    for name, text in named.items():
+        value = terms.rules.get(name)
+        if value:
+            lines.append(text.format(value=", ".join(value) if isinstance(value, list) else value))
+    if terms.rules.get("is_confidential"):
+        lines.append(_("Keep it confidential."))
+    return lines
 
 
 def ask(terminal: Terminal, wanted: Reference) -> None:

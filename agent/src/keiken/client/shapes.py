@@ -103,8 +103,15 @@ class Terms(Shape):
     spdx: str = ""
     text_sha256: str
     uses: list[str] = Field(default_factory=list)
+    rules: dict[str, Any] = Field(default_factory=dict)
     text: str | None = None
     """Only where the terms themselves were asked for."""
+    text_ja: str = ""
+
+    @property
+    def document(self) -> str:
+        """Exactly what is accepted: the text, and after a form feed the Japanese one."""
+        return f"{self.text}\f\n{self.text_ja}" if self.text_ja else self.text or ""
 
 
 class Offer(Shape):
