@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from licensing import api, orders_api, payouts_api, tokens_api
+from licensing import api, coupons_api, orders_api, payouts_api, tokens_api
 
 urlpatterns = [
     path("organizations/<slug:organization>/terms", api.OrganizationTermsView.as_view(), name="api_organization_terms"),
@@ -22,6 +22,9 @@ urlpatterns = [
     path("requests/<str:access_request>", orders_api.AccessRequestView.as_view(), name="api_access_request"),
     path("orders", orders_api.OrderListView.as_view(), name="api_orders"),
     path("orders/<int:number>/refunds", orders_api.OrderRefundsView.as_view(), name="api_order_refunds"),
+    path("organizations/<slug:organization>/coupons", coupons_api.CouponsView.as_view(), name="api_coupons"),
+    path("organizations/<slug:organization>/coupons/<str:code>", coupons_api.CouponView.as_view(), name="api_coupon"),
+    path("organizations/<slug:organization>/billing", coupons_api.BillingView.as_view(), name="api_billing"),
     path("orders/<str:order>/portal", payouts_api.OrderPortalView.as_view(), name="api_order_portal"),
     path("organizations/<slug:organization>/payouts", payouts_api.PayoutsView.as_view(), name="api_payouts"),
     path("orders/<str:order>", orders_api.OrderView.as_view(), name="api_order"),

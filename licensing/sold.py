@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, date
 from typing import Any
 
-from django.db.models import Case, Count, QuerySet, Sum, When
+from django.db.models import Case, Count, Q, QuerySet, Sum, When
 from django.db.models.functions import TruncMonth
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -15,7 +15,18 @@ from accounts.domain.refusals import Forbidden, NotFound
 from accounts.models import Organization
 from licensing.domain.periods import month_of
 from licensing.domain.statements import csv_of
-from licensing.models import AccessRequest, CountedReplay, Grant, LedgerLine, Offer, Order, PurchasePolicy, Seat
+from licensing.models import (
+    AccessRequest,
+    BillingDetails,
+    CountedReplay,
+    Coupon,
+    Grant,
+    LedgerLine,
+    Offer,
+    Order,
+    PurchasePolicy,
+    Seat,
+)
 
 SHOWN = 200
 MONTHS_SHOWN = 12
@@ -61,6 +72,17 @@ def offers_made(organization: Organization) -> list[Offer]:
     """Its active offers, newest first."""
     rows = Offer.objects.filter(experience__organization=organization, is_active=True)
     return list(rows.select_related("terms", "experience__organization").order_by("-created_at", "pk")[:SHOWN])
+
+
+def coupons_of(organization: Organization) -> list[tuple[Coupon, int]]:
+    """Its coupons, newest first, each with how often it was redeemed."""
+    used = Count("orders", filter=~Q(orders__state=Order.State.CANCELED))
+    rows = Coupon.objects.filter(organization=organization).annotate(used=used).order_by("-created_at", "-pk")
+    return [(row, int(row.used)) for row in rows[:SHOWN]]
+
+
+def billing_of(organization: Organization) -> BillingDetails | None:
+    return BillingDetails.objects.filter(organization=organization).first()
 
 
 def policy_of(organization: Organization) -> PurchasePolicy | None:

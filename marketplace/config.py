@@ -176,6 +176,17 @@ class Configuration(BaseModel):
         alias="KEIKEN_TAX_BASIS_POINTS",
         description="Tax on invoices, in hundredths of a percent. With Stripe, Stripe Tax decides instead.",
     )
+    invoice_seller: str = Field(
+        "",
+        alias="KEIKEN_INVOICE_SELLER",
+        description="Who writes invoices and statements: legal name and address, with | between the lines.",
+    )
+    invoice_tax_id: str = Field(
+        "", alias="KEIKEN_INVOICE_TAX_ID", description="The operator's tax or registration number on invoices."
+    )
+    invoice_bank: str = Field(
+        "", alias="KEIKEN_INVOICE_BANK", description="Where invoices are paid to, with | between the lines."
+    )
     email_url: str = Field(
         "",
         alias="KEIKEN_EMAIL_URL",

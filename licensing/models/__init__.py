@@ -5,6 +5,7 @@ from licensing.models.ledger import LedgerLine, LedgerTransaction
 from licensing.models.payouts import Payout, PublisherAccount
 from licensing.models.purchases import (
     AccessRequest,
+    BillingDetails,
     Coupon,
     Credit,
     InvoiceEntry,
@@ -19,6 +20,7 @@ from licensing.models.usage import CountedReplay, LicenseToken, RevocationList, 
 __all__ = [
     "Acceptance",
     "AccessRequest",
+    "BillingDetails",
     "CountedReplay",
     "Coupon",
     "Credit",

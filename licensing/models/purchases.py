@@ -41,6 +41,21 @@ class Coupon(models.Model):
         return self.code
 
 
+class BillingDetails(models.Model):
+    """What an organization wants its invoices to name. An order keeps what it was when it was placed."""
+
+    organization = models.OneToOneField(Organization, on_delete=models.PROTECT, related_name="billing_details")
+    address = models.CharField(max_length=500)
+    """With the legal name, line by line."""
+    tax_id = models.CharField(max_length=50, blank=True)
+
+    class Meta:
+        verbose_name_plural = "billing details"
+
+    def __str__(self) -> str:
+        return "\n".join([self.address, *([self.tax_id] if self.tax_id else [])])
+
+
 class Order(models.Model):
     """An organization wants a paid offer. What it comes to follows from the payment facts alone (services.settle)."""
 
@@ -71,6 +86,8 @@ class Order(models.Model):
     """What the first payment is lower by, without tax: the unused part of the licenses that this one replaces."""
     trial_days = models.PositiveSmallIntegerField(default=0)
     """Of a subscription: given once to an organization for an experience."""
+    billed_to = models.CharField(max_length=600, blank=True)
+    """Name, address and tax number of the buyer, line by line; empty: the organization's name."""
     state = models.CharField(max_length=8, choices=State.choices, default=State.OPEN)
     external_id = models.CharField(max_length=200, blank=True)
     """The provider's own id: a Checkout Session; empty until it is made."""

@@ -16,6 +16,7 @@ from licensing.domain.bookkeeping import part_of
 from licensing.domain.periods import month_of
 from licensing.models import CountedReplay, Grant, Order
 from licensing.services.place_order import next_number
+from licensing.services.set_billing import billed_to
 from licensing.services.take_seat import locked_grant
 
 
@@ -53,6 +54,7 @@ def _bill(grant_id: uuid.UUID, month: date) -> bool:
             net_minor=net,
             tax_minor=part_of(net, configuration.tax_basis_points),
             fee_minor=part_of(net, configuration.fee_basis_points),
+            billed_to=billed_to(grant.organization_id),
         )
         rows.update(billed_in=order)
         _record(grant, order, paid_for)

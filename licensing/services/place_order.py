@@ -27,6 +27,7 @@ from licensing.services.agreeing import (
     require_stock,
 )
 from licensing.services.crediting import require_less_than, unused_of
+from licensing.services.set_billing import billed_to
 from licensing.services.settle_order import settle_order
 from licensing.services.spending import require_budget
 
@@ -89,6 +90,7 @@ def _order(actor: Actor, organization: Organization, offer: Offer, terms_sha256:
         fee_minor=part_of(net, configuration.fee_basis_points),
         credit_minor=require_less_than(net, replaced, offer.currency),
         trial_days=_trial_days(organization, offer),
+        billed_to=billed_to(organization.pk),
     )
     if actor.kind == "agent":
         require_budget(actor, organization, offer, order.due_minor)

@@ -11,12 +11,14 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_http_methods
+from django.views.decorators.http import require_http_methods, require_safe
 
 from accounts.access import organization_for
 from accounts.actors import Actor
+from accounts.domain.refusals import NotFound
 from experiences.models import Experience
 from licensing.drivers import PAID_KINDS
+from licensing.invoices import invoice_of
 from licensing.models import Offer
 from licensing.services.accept_offer import accept_offer
 from licensing.services.change_order import cancel_order
@@ -24,6 +26,7 @@ from licensing.services.decide_request import ask_for_access
 from licensing.services.place_order import place_order
 from licensing.sold import order_for
 from marketplace.pages.base import acting, page
+from marketplace.pages.sales import pdf
 
 
 def take(request: HttpRequest, actor: Actor, experience: Experience, offer: Offer) -> HttpResponse:
@@ -52,6 +55,19 @@ def _order(request: HttpRequest, actor: Actor, offer: Offer, terms_sha256: str) 
         return_url=request.build_absolute_uri(reverse("organization_licenses", args=[actor.organization_slug])),
     )
     return redirect("order", actor.organization_slug, placed.number)
+
+
+@login_required
+@never_cache
+@require_safe
+@page
+def invoice(request: HttpRequest, slug: str, number: int) -> HttpResponse:
+    """The invoice as PDF. What is paid at Stripe has Stripe's own, in its portal."""
+    actor = acting(request)
+    found = order_for(actor, organization_for(actor, slug), number)
+    if found.driver != "invoice":
+        raise NotFound(_("invoice"))
+    return pdf(invoice_of(found), f"{found}.pdf")
 
 
 @login_required

@@ -28,6 +28,7 @@ from accounts.services.revoke_key import revoke_key
 from licensing import sold
 from licensing.services.create_offer import CURRENCIES
 from licensing.services.revoke_grant import revoke_grant
+from licensing.services.set_billing import set_billing
 from licensing.services.set_policy import set_policy
 from licensing.services.take_seat import release_seat
 from marketplace import selectors
@@ -197,7 +198,7 @@ def licenses(request: HttpRequest, slug: str) -> HttpResponse:
     actor = acting(request)
     organization = organization_for(actor, slug)
     if request.method == "POST":
-        messages.success(request, _change_licenses(request, actor))
+        messages.success(request, _change_licenses(request, actor, organization))
         return redirect("organization_licenses", slug)
     held = selectors.grants_held(organization)
     usage = sold.usage_of(held)
@@ -206,6 +207,8 @@ def licenses(request: HttpRequest, slug: str) -> HttpResponse:
         "held": [{"grant": grant, **usage[grant.pk]} for grant in held],
         "orders": sold.orders_of(organization),
         "may_release": "license" in actor.scopes,
+        "billing": sold.billing_of(organization),
+        "may_buy": "purchase" in actor.scopes,
         "given": selectors.grants_given(organization),
         "may_revoke": "publish" in actor.scopes,
         "now": timezone.now(),
@@ -213,8 +216,12 @@ def licenses(request: HttpRequest, slug: str) -> HttpResponse:
     return render(request, "accounts/organization_licenses.html", context)
 
 
-def _change_licenses(request: HttpRequest, actor: Actor) -> str:
+def _change_licenses(request: HttpRequest, actor: Actor, organization: Organization) -> str:
     """What was done, in words."""
+    if request.POST.get("do") == "set_billing":
+        address, tax_id = (request.POST.get(name, "") for name in ("address", "tax_id"))
+        set_billing(actor=actor, organization=organization, address=address, tax_id=tax_id)
+        return _("Your invoices name this from the next order on.")
     grant = request.POST.get("grant", "")
     if request.POST.get("do") == "release":
         release_seat(actor=actor, grant_id=grant, agent=request.POST.get("agent", ""))

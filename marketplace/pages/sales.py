@@ -19,6 +19,10 @@ from accounts.models import Organization
 from licensing import sold
 from licensing.domain.bookkeeping import in_words
 from licensing.domain.statements import month_named
+from licensing.invoices import statement_sheet
+from licensing.paper import Sheet, pdf_of
+from licensing.services.create_coupon import create_coupon, end_coupon
+from licensing.services.create_offer import CURRENCIES
 from licensing.services.decide_request import decide_request
 from licensing.services.record_invoice import record_invoice
 from licensing.services.withdraw_offer import withdraw_offer
@@ -36,7 +40,7 @@ def sales(request: HttpRequest, slug: str) -> HttpResponse:
     problem = None
     if request.method == "POST":
         try:
-            messages.success(request, _change(request, actor))
+            messages.success(request, _change(request, actor, organization))
             return redirect("organization_sales", slug)
         except Refusal as refusal:
             problem = refusal
@@ -50,6 +54,8 @@ def sales(request: HttpRequest, slug: str) -> HttpResponse:
         "earnings": earnings,
         "plots": _plots(earnings),
         "owed": sold.owed_to(organization),
+        "coupons": sold.coupons_of(organization),
+        "currencies": CURRENCIES,
         "may_decide": "publish" in actor.scopes,
         "problem": problem,
     }
@@ -60,18 +66,26 @@ def sales(request: HttpRequest, slug: str) -> HttpResponse:
 @never_cache
 @require_safe
 @page
-def statement(request: HttpRequest, slug: str, month: str) -> HttpResponse:
+def statement(request: HttpRequest, slug: str, month: str, ending: str) -> HttpResponse:
     """The organization's lines of the ledger in one month, to download."""
     organization = organization_for(acting(request), slug)
     try:
-        text = sold.statement_of(organization, month_named(month))
+        first = month_named(month)
+        if ending == "pdf":
+            return pdf(statement_sheet(organization, first), f"{slug}-{month}.pdf")
+        text = sold.statement_of(organization, first)
     except ValueError:
         raise NotFound(_("statement")) from None
     headers = {"Content-Disposition": f'attachment; filename="{slug}-{month}.csv"'}
     return HttpResponse(text, content_type="text/csv; charset=utf-8", headers=headers)
 
 
-def _change(request: HttpRequest, actor: Actor) -> str:
+def pdf(sheet: Sheet, name: str) -> HttpResponse:
+    headers = {"Content-Disposition": f'attachment; filename="{name}"'}
+    return HttpResponse(pdf_of(sheet), content_type="application/pdf", headers=headers)
+
+
+def _change(request: HttpRequest, actor: Actor, organization: Organization) -> str:
     """What was done, in words. Raises Refusal."""
     wanted = request.POST.get("do")
     if wanted == "withdraw":
@@ -85,7 +99,22 @@ def _change(request: HttpRequest, actor: Actor) -> str:
             answer=request.POST.get("answer", ""),
         )
         return _("Your decision is kept. The organization reads your answer with the offer.")
+    if wanted == "coupon":
+        create_coupon(actor=actor, organization=organization, **_coupon_values(request))
+        return _("The coupon can be used now.")
+    if wanted == "end_coupon":
+        end_coupon(actor=actor, organization=organization, code=request.POST.get("code", ""))
+        return _("The coupon is ended. Orders placed with it stay.")
     raise NotFound(_("action"))
+
+
+def _coupon_values(request: HttpRequest) -> dict[str, Any]:
+    """What the form holds, for ``create_coupon``. Raises Invalid ``coupon_invalid``."""
+    off, limit, unit = (request.POST.get(name, "").strip() for name in ("off", "redemptions_limit", "currency"))
+    if not _is_number(off) or (limit and not _is_number(limit)):
+        raise Invalid("coupon_invalid", _("What a coupon takes off is a whole number."), _("Nothing was kept."))
+    amount = {"amount_off_minor": int(off), "currency": unit} if unit else {"percent_off": int(off)}
+    return {"code": request.POST.get("code", ""), "redemptions_limit": int(limit) if limit else None, **amount}
 
 
 def _plots(earnings: list[dict[str, Any]]) -> list[Any]:
