@@ -15,14 +15,17 @@ from rest_framework.request import Request
 
 from accounts.actors import AGENT_SCOPES, ANONYMOUS, ROLE_SCOPES, Actor, Role, Scope
 from accounts.domain.api_keys import digest, prefix_of
+from accounts.domain.invitation_links import read_token
 from accounts.domain.refusals import Forbidden, NotFound, Unauthenticated
 from accounts.models import (
     Agent,
     ApiKey,
     EnvironmentProfile,
+    Invitation,
     Membership,
     Organization,
     Person,
+    PersonExport,
     Webhook,
     WebhookDelivery,
 )
@@ -224,4 +227,31 @@ def delivery_for(webhook: Webhook, number: int) -> WebhookDelivery:
     found = webhook.deliveries.select_related("webhook__organization", "event").filter(pk=number).first()
     if found is None:
         raise NotFound(_("delivery"))
+    return found
+
+
+def invitation_for(token: str) -> Invitation:
+    """Whoever holds the link may read it; its ``generation`` is the link's own. Raises NotFound."""
+    number, generation = read_token(token)
+    found = Invitation.objects.select_related("organization").filter(pk=number, generation=generation).first()
+    if found is None:
+        raise NotFound(_("invitation"))
+    return found
+
+
+def open_invitation_for(organization: Organization, number: UUID) -> Invitation:
+    """Raises NotFound. ``organization`` comes from ``organization_for``."""
+    found = organization.invitations.select_related("organization").filter(pk=number, accepted_at__isnull=True).first()
+    if found is None:
+        raise NotFound(_("invitation"))
+    return found
+
+
+def export_for(actor: Actor, number: UUID) -> PersonExport:
+    """A finished export of the person's own, in a session. Raises NotFound."""
+    rows = PersonExport.objects.filter(pk=number, expires_at__gt=timezone.now())
+    is_session = actor.kind == "person" and actor.id is not None and actor.api_key_id is None
+    found = rows.filter(person_id=actor.id or 0).first() if is_session else None
+    if found is None:
+        raise NotFound(_("export"))
     return found

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from accounts.api import agents, organizations, profiles, webhooks
+from accounts.api import agents, invitations, organizations, profiles, webhooks
 
 ORGANIZATION = "organizations/<slug:organization>"
 WEBHOOK = f"{ORGANIZATION}/webhooks/<uuid:webhook>"
@@ -15,6 +15,9 @@ urlpatterns = [
     path(ORGANIZATION, organizations.OrganizationView.as_view(), name="api_organization"),
     path(f"{ORGANIZATION}/members", organizations.MemberListView.as_view(), name="api_members"),
     path(f"{ORGANIZATION}/members/<int:person>", organizations.MemberView.as_view(), name="api_member"),
+    path(f"{ORGANIZATION}/invitations", invitations.InvitationListView.as_view(), name="api_invitations"),
+    path(f"{ORGANIZATION}/invitations/<uuid:invitation>", invitations.InvitationView.as_view(), name="api_invitation"),
+    path(f"{ORGANIZATION}/transfer", invitations.TransferView.as_view(), name="api_transfer"),
     path(f"{ORGANIZATION}/agents", agents.AgentListView.as_view(), name="api_agents"),
     path(f"{ORGANIZATION}/agents/<slug:agent>", agents.AgentView.as_view(), name="api_agent"),
     path(f"{ORGANIZATION}/keys", agents.KeyListView.as_view(), name="api_keys"),

@@ -9,8 +9,11 @@ from accounts.models import (
     ApiKey,
     AuditEntry,
     EnvironmentProfile,
+    Invitation,
     Membership,
     Organization,
+    Person,
+    PersonExport,
     Webhook,
     WebhookDelivery,
 )
@@ -42,3 +45,14 @@ def webhooks_of(organization: Organization) -> QuerySet[Webhook]:
 
 def deliveries_of(webhook: Webhook) -> QuerySet[WebhookDelivery]:
     return webhook.deliveries.select_related("event")
+
+
+def open_invitations_of(organization: Organization) -> QuerySet[Invitation]:
+    """Sent and neither accepted nor taken back; some may be past their time."""
+    waiting = organization.invitations.filter(accepted_at__isnull=True, revoked_at__isnull=True)
+    return waiting.order_by("email")
+
+
+def export_of(person: Person) -> PersonExport | None:
+    """The one there is, done or not, without its content."""
+    return PersonExport.objects.defer("content").filter(person=person).first()

@@ -41,6 +41,7 @@ INSTALLED_APPS = [
     "allauth",
     "allauth.account",
     "allauth.mfa",
+    "allauth.usersessions",
 ]
 
 MIDDLEWARE = [
@@ -58,6 +59,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "allauth.account.middleware.AccountMiddleware",
+    "allauth.usersessions.middleware.UserSessionsMiddleware",
 ]
 
 ROOT_URLCONF = "marketplace.urls"
@@ -122,6 +124,13 @@ ACCOUNT_USER_MODEL_USERNAME_FIELD = None
 ACCOUNT_LOGIN_METHODS = {"email"}
 ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*", "password2*"]
 ACCOUNT_EMAIL_VERIFICATION = "optional"
+ACCOUNT_ADAPTER = "marketplace.sign_in.AccountAdapter"
+ACCOUNT_EMAIL_NOTIFICATIONS = True
+MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
+MFA_PASSKEY_LOGIN_ENABLED = True
+MFA_TOTP_ISSUER = "Keiken"
+# Browsers themselves take localhost without https for trustworthy; elsewhere they need https anyhow.
+MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = not KEIKEN.uses_https
 LOGIN_REDIRECT_URL = "home"
 LOGIN_URL = "account_login"
 # Permissions belong to organizations' groups; a stranger is no row in the database.
@@ -161,7 +170,7 @@ REST_FRAMEWORK: dict[str, Any] = {
         "marketplace.throttling.AnonymousThrottle",
         "marketplace.throttling.KnownThrottle",
     ],
-    "DEFAULT_THROTTLE_RATES": {"anonymous": KEIKEN.rate_anonymous, "known": KEIKEN.rate_known},
+    "DEFAULT_THROTTLE_RATES": {"anonymous": KEIKEN.rate_anonymous, "known": KEIKEN.rate_known, "password": "10/h"},
     "EXCEPTION_HANDLER": "marketplace.problems.handle_exception",
     "UNAUTHENTICATED_USER": None,
     "NUM_PROXIES": 0,
@@ -191,6 +200,7 @@ CELERY_TASK_ROUTES = {
     "licensing.tasks.sign_licenses": {"queue": "attest"},
     "accounts.tasks.deliver_webhooks": {"queue": "outgoing"},
     "accounts.tasks.send_mails": {"queue": "outgoing"},
+    "marketplace.tasks.write_exports": {"queue": "outgoing"},
 }
 CELERY_BEAT_SCHEDULE_FILENAME = str(KEIKEN.data_dir / "beat-schedule")
 CELERY_BEAT_SCHEDULE = {
@@ -200,6 +210,7 @@ CELERY_BEAT_SCHEDULE = {
     "forget-progress": {"task": "experiences.tasks.forget_progress", "schedule": 3600},
     "deliver-webhooks": {"task": "accounts.tasks.deliver_webhooks", "schedule": 10},
     "send-mails": {"task": "accounts.tasks.send_mails", "schedule": 30},
+    "write-exports": {"task": "marketplace.tasks.write_exports", "schedule": 60},
     "forget-old-events": {"task": "accounts.tasks.forget_old_events", "schedule": 24 * 3600},
     "sweep-blobs": {"task": "experiences.tasks.sweep_blobs", "schedule": 24 * 3600},
     "end-grants": {"task": "licensing.tasks.end_grants", "schedule": 300},

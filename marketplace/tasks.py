@@ -6,6 +6,7 @@ from celery import shared_task
 
 from marketplace.services.refresh_quality import BATCH
 from marketplace.services.refresh_quality import refresh_quality as refresh_due
+from marketplace.services.write_exports import write_exports
 
 ROUNDS = 50
 
@@ -20,3 +21,8 @@ def refresh_quality() -> int:
         if done < BATCH:
             break
     return total
+
+
+@shared_task(name="marketplace.tasks.write_exports", acks_late=True)
+def write_exports_task() -> int:
+    return write_exports()

@@ -8,10 +8,12 @@ from typing import Any, ClassVar
 
 from django.conf import settings
 from django.core.cache import cache
+from django.utils.translation import gettext as _
 from redis.exceptions import RedisError
 from rest_framework.throttling import BaseThrottle
 
 from accounts.actors import Actor
+from accounts.domain.refusals import TooManyRequests
 from marketplace.requests import address
 
 logger = logging.getLogger(__name__)
@@ -89,3 +91,21 @@ class KnownThrottle(WindowThrottle):
 def _actor(request: Any) -> Actor | None:
     actor = request.auth
     return actor if isinstance(actor, Actor) and actor.is_known else None
+
+
+class PasswordThrottle(WindowThrottle):
+    """Passwords asked for again on pages of ours: allauth counts its own."""
+
+    scope = "password"
+
+
+def count_guess(person_id: int) -> None:
+    """Raises TooManyRequests ``rate_limited``."""
+    throttle = PasswordThrottle()
+    if not throttle.count(f"person:{person_id}"):
+        raise TooManyRequests(
+            "rate_limited",
+            _("The password was asked for too often."),
+            _("Try again in an hour."),
+            {"retry_after_seconds": round(throttle.wait_seconds or 0)},
+        )

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path, re_path
-from django.views.i18n import set_language
 
 from marketplace.api.root import UnknownAddressView
 from marketplace.pages import (
+    account,
     appearance,
     browse,
     buying,
     experience,
     frontier,
     home,
+    invitations,
     live,
     offers,
     organizations,
@@ -38,7 +39,12 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("facts", browse.facts, name="facts"),
     path("theme", appearance.set_theme, name="set_theme"),
     path("", include("marketplace.shop_urls")),
-    path("i18n/setlang/", set_language, name="set_language"),
+    path("i18n/setlang/", account.set_language, name="set_language"),
+    path("account", account.account, name="account"),
+    path("account/export", account.order_export, name="account_order_export"),
+    path("account/export/<uuid:number>", account.export, name="account_export"),
+    path("account/delete", account.delete_account, name="account_delete"),
+    path("invitations/<str:token>", invitations.invitation, name="invitation"),
     path(EXPERIENCE, experience.experience, name="experience"),
     path(f"{EXPERIENCE}/ratings", ratings, name="ratings"),
     path(f"{EXPERIENCE}/rate", give_rating, name="rate"),
@@ -59,6 +65,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("organizations/new", organizations.new_organization, name="new_organization"),
     path("acting-organization", organizations.switch_organization, name="switch_organization"),
     path(ORGANIZATION, organizations.members, name="organization"),
+    path(f"{ORGANIZATION}/hand-over", invitations.hand_over, name="organization_hand_over"),
     path(f"{ORGANIZATION}/agents", organizations.agents, name="organization_agents"),
     path(f"{ORGANIZATION}/environments", profiles.profiles, name="organization_profiles"),
     path(f"{ORGANIZATION}/environments/<slug:name>", profiles.profile, name="organization_profile"),

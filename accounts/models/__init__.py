@@ -11,6 +11,7 @@ from accounts.models.people import (
     Person,
     PersonManager,
 )
+from accounts.models.personal import Invitation, PersonExport
 from accounts.models.profiles import EnvironmentProfile
 
 __all__ = [
@@ -19,11 +20,13 @@ __all__ = [
     "ApiKey",
     "AuditEntry",
     "EnvironmentProfile",
+    "Invitation",
     "Membership",
     "Organization",
     "OutboxEvent",
     "OutgoingMail",
     "Person",
+    "PersonExport",
     "PersonManager",
     "Webhook",
     "WebhookDelivery",

@@ -37,6 +37,8 @@ class Person(AbstractBaseUser, PermissionsMixin):
     is_active = models.BooleanField(default=True)
     is_staff = models.BooleanField(default=False)
     date_joined = models.DateTimeField(default=timezone.now)
+    erased_at = models.DateTimeField(null=True, blank=True)
+    """Since then only a number is left, which the audit trail goes on naming."""
 
     objects: ClassVar[PersonManager] = PersonManager()
 
@@ -56,6 +58,8 @@ class Organization(models.Model):
     name = models.CharField(max_length=100)
     group = models.OneToOneField(Group, on_delete=models.PROTECT, related_name="organization")
     created_at = models.DateTimeField(default=timezone.now)
+    closed_at = models.DateTimeField(null=True, blank=True)
+    """Since then nobody belongs to it; its name is never given to another."""
 
     def __str__(self) -> str:
         return self.slug

@@ -50,3 +50,14 @@ def known_role(role: str) -> str:
             _("The roles are {roles}.").format(roles=", ".join(Membership.Role.values)),
         )
     return role
+
+
+def require_oneself(actor: Actor, person: Person) -> None:
+    """An account is its person's own, and no key's. Raises Unauthenticated, Forbidden ``session_required``."""
+    actor.require_known()
+    if actor.kind != "person" or actor.id != person.pk or actor.api_key_id is not None:
+        raise Forbidden(
+            "session_required",
+            _("This is done by the person themselves, signed in and not with a key."),
+            _("Sign in on the site."),
+        )

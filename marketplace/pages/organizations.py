@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
@@ -14,14 +15,17 @@ from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from accounts.access import ACTING_ORGANIZATION, memberships_of, organization_for
+from accounts.access import ACTING_ORGANIZATION, memberships_of, open_invitation_for, organization_for
 from accounts.actors import Actor
 from accounts.domain.refusals import NotFound, Refusal
 from accounts.models import Membership, Organization
+from accounts.selectors import open_invitations_of
 from accounts.services.add_member import add_member
+from accounts.services.answer_invitation import revoke_invitation
 from accounts.services.change_role import change_role
 from accounts.services.create_agent import create_agent
 from accounts.services.create_organization import create_organization
+from accounts.services.invite_member import invite_member
 from accounts.services.issue_key import issue_key
 from accounts.services.remove_member import remove_member
 from accounts.services.revoke_key import revoke_key
@@ -79,7 +83,7 @@ def members(request: HttpRequest, slug: str) -> HttpResponse:
     organization = organization_for(actor, slug)
     form, problem = MemberForm(), None
     if request.method == "POST":
-        form = MemberForm(request.POST) if request.POST.get("do") == "add" else form
+        form = MemberForm(request.POST) if request.POST.get("do") in ("add", "invite") else form
         try:
             done = _change_members(request, actor, organization, form)
         except Refusal as refusal:
@@ -91,6 +95,8 @@ def members(request: HttpRequest, slug: str) -> HttpResponse:
         **organization_frame(actor, organization, "members"),
         "members": list(organization.memberships.select_related("person").order_by("-role", "person__email")),
         "roles": Membership.Role.choices,
+        "invitations": list(open_invitations_of(organization)),
+        "now": timezone.now(),
         "form": form,
         "problem": problem,
     }
@@ -106,6 +112,15 @@ def _change_members(request: HttpRequest, actor: Actor, organization: Organizati
             return ""
         add_member(actor=actor, organization=organization, **form.cleaned_data)
         return _("The member is added.")
+    if wanted == "invite":
+        if not form.is_valid():
+            return ""
+        invite_member(actor=actor, organization=organization, **form.cleaned_data)
+        return _("The invitation is on its way by mail. Its link works for seven days.")
+    if wanted == "uninvite":
+        found = open_invitation_for(organization, _uuid(request.POST.get("invitation")))
+        revoke_invitation(actor=actor, invitation=found)
+        return _("The invitation is taken back.")
     member = organization.memberships.filter(person_id=_number(request.POST.get("person"))).first()
     if member is None:
         raise NotFound(_("member"))
@@ -272,3 +287,11 @@ def _line(text: str) -> str:
 def _number(text: str | None) -> int:
     """A row's number as a form sends it; 0, which no row has, for anything else."""
     return int(text) if text and text.isascii() and text.isdecimal() and len(text) < 19 else 0
+
+
+def _uuid(text: str | None) -> UUID:
+    """A row's number as a form sends it; the nil UUID, which no row has, for anything else."""
+    try:
+        return UUID(text or "")
+    except ValueError:
+        return UUID(int=0)

@@ -41,7 +41,8 @@ def whoever_reports(status: int) -> dict[str, tuple[int, str]]:
     return {**everybody_inside(), **may, "viewer": NO_SCOPE, READING_AGENT: NO_SCOPE}
 
 
-ABSENT_HOOK = "organizations/acme/webhooks/00000000-0000-0000-0000-000000000000"
+NIL = "00000000-0000-0000-0000-000000000000"
+ABSENT_HOOK = f"organizations/acme/webhooks/{NIL}"
 PROFILE = "organizations/acme/environment-profiles/web"
 KEY = {"name": "ci", "agent": "{agent}", "scopes": ["read"]}
 OWN_KEY = {"name": "mine", "scopes": ["read"]}
@@ -89,6 +90,10 @@ TABLE: list[tuple[str, str, Any, dict[str, tuple[int, str]]]] = [
     ("PUT", PROFILE, {"facts": {"os.id": "debian"}}, whoever_reports(201)),
     ("PATCH", PROFILE, {"note": "x"}, whoever_reports(404)),
     ("DELETE", PROFILE, None, whoever_reports(404)),
+    ("GET", "organizations/acme/invitations", None, only_owner(200)),
+    ("POST", "organizations/acme/invitations", {"email": "new@new.example", "role": "viewer"}, only_owner(201)),
+    ("DELETE", f"organizations/acme/invitations/{NIL}", None, {**only_owner(404), "owner": HIDDEN}),
+    ("POST", "organizations/acme/transfer", {"person": "{viewer}", "own_role": "viewer"}, only_owner(204)),
     ("GET", "organizations/acme/webhooks", None, only_owner(200)),
     ("POST", "organizations/acme/webhooks", {"url": "https://x.example/", "events": ["order.paid"]}, only_owner(201)),
     ("GET", ABSENT_HOOK, None, {**only_owner(404), "owner": HIDDEN}),

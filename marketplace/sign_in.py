@@ -1,0 +1,26 @@
+"""How allauth treats our people: in their own language, with an audit row where an account begins."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from allauth.account.adapter import DefaultAccountAdapter
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from django.utils.translation import get_language
+
+from marketplace.language import keep_in_cookie
+
+
+class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth has no types
+    def save_user(self, request: HttpRequest, user: Any, form: Any, commit: bool = True) -> Any:
+        """The language of the form they signed up with is theirs from then on."""
+        language = get_language() or settings.LANGUAGE_CODE
+        user.language = language if language in dict(settings.LANGUAGES) else settings.LANGUAGE_CODE
+        return super().save_user(request, user, form, commit)
+
+    def post_login(self, request: HttpRequest, user: Any, **parts: Any) -> HttpResponse:
+        """Whatever this browser spoke before, it now speaks the person's language."""
+        response: HttpResponse = super().post_login(request, user, **parts)
+        keep_in_cookie(response, user.language)
+        return response
