@@ -11,6 +11,7 @@ from marketplace.api.field import RatingView, ReportView
 from marketplace.api.frontier import AcceptProposalView, FrontierView
 from marketplace.api.license import LicenseView
 from marketplace.api.moderation import AppealView, CaseView, ListingAbuseView, RatingAbuseView
+from marketplace.api.publishing import FieldMapView
 from marketplace.api.reviews import HelpfulView, RatingListView, ReplyView
 from marketplace.api.root import IndexView, OpenApiView, UnknownAddressView
 from marketplace.api.search import SearchView
@@ -38,6 +39,11 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("cases/<uuid:case>", CaseView.as_view(), name="api_case"),
     path("cases/<uuid:case>/appeal", AppealView.as_view(), name="api_appeal"),
     path("ratings/<int:number>/helpful", HelpfulView.as_view(), name="api_helpful"),
+    path(
+        "organizations/<slug:organization>/experiences/<slug:name>/field-map",
+        FieldMapView.as_view(),
+        name="api_field_map",
+    ),
     path("", include("accounts.api_urls")),
     path("", include("experiences.api_urls")),
     path("", include("licensing.api_urls")),

@@ -86,3 +86,20 @@ def _character_width(character: str) -> float:
     if unicodedata.east_asian_width(character) in "WF":
         return 11
     return 3.6 if character in "fijlrt .,:;|!'" else 6.7
+
+
+SHARES_WIDTH, SHARES_HEIGHT = 160, 12
+
+
+def shares(good: int, bad: int) -> SafeString:
+    """A bar of two parts, good from the left in full, bad to the right crossed. The numbers stand beside it."""
+    part = round(SHARES_WIDTH * good / (good + bad)) if good + bad else 0
+    crosses = "".join(
+        f'<path class="over" d="M{x} {SHARES_HEIGHT}l{SHARES_HEIGHT} -{SHARES_HEIGHT}"/>'
+        for x in range(part, SHARES_WIDTH - SHARES_HEIGHT + 1, SHARES_HEIGHT)
+    )
+    return mark_safe(  # noqa: S308  # numbers and constants of ours
+        f'<svg class="strip" aria-hidden="true" width="{SHARES_WIDTH}" height="{SHARES_HEIGHT}"'
+        f' viewBox="0 0 {SHARES_WIDTH} {SHARES_HEIGHT}"><rect class="good" width="{part}" height="{SHARES_HEIGHT}"/>'
+        f'<rect class="bad" x="{part}" width="{SHARES_WIDTH - part}" height="{SHARES_HEIGHT}"/>{crosses}</svg>'
+    )

@@ -29,6 +29,7 @@ from accounts.services.invite_member import invite_member
 from accounts.services.issue_key import issue_key
 from accounts.services.remove_member import remove_member
 from accounts.services.revoke_key import revoke_key
+from experiences.selectors import verification_statuses
 from licensing import sold
 from licensing.services.create_offer import CURRENCIES
 from licensing.services.revoke_grant import revoke_grant
@@ -40,6 +41,7 @@ from marketplace.pages.base import acting, page, person_of
 from marketplace.pages.forms import KeyForm, MemberForm, OrganizationForm
 from marketplace.pages.frame import organization_frame
 from marketplace.pages.sales import policy_values
+from marketplace.publishing import published_by
 
 AUDIT_SHOWN = 50
 
@@ -251,11 +253,12 @@ def _change_licenses(request: HttpRequest, actor: Actor, organization: Organizat
 def published(request: HttpRequest, slug: str) -> HttpResponse:
     actor = acting(request)
     organization = organization_for(actor, slug)
-    found = selectors.listing_page(actor, organization=slug, cursor=request.GET.get("cursor", ""))
+    actor.require("read", organization.pk)
+    rows = published_by(organization)
+    statuses = verification_statuses(row.latest for row in rows if row.latest is not None)
     context = {
         **organization_frame(actor, organization, "experiences"),
-        "rows": found["results"],
-        "next": found["next"],
+        "rows": [{"row": row, "status": statuses.get(row.latest_id or 0)} for row in rows],
         "may_publish": "publish" in actor.scopes and actor.acts_for(organization.id),
     }
     return render(request, "accounts/organization_experiences.html", context)

@@ -41,6 +41,7 @@ OWNERS_PAGES = [
     "/organizations/acme/hand-over",
     "/organizations/acme/licenses",
     "/organizations/acme/experiences",
+    "/organizations/acme/experiences/write-greeting",
     "/organizations/acme/audit",
     f"{EXPERIENCE}/offers/new",
     "/account",
