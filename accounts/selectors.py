@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, time, timedelta
+
 from django.db.models import QuerySet
 
+from accounts.domain.audit_filters import AuditFilter
 from accounts.models import (
     Agent,
     ApiKey,
@@ -18,6 +21,8 @@ from accounts.models import (
     WebhookDelivery,
 )
 
+EVERYTHING = AuditFilter()
+
 
 def members_of(organization: Organization) -> QuerySet[Membership]:
     return organization.memberships.select_related("person").order_by("person__email")
@@ -31,8 +36,19 @@ def keys_of(organization: Organization) -> QuerySet[ApiKey]:
     return organization.api_keys.select_related("agent", "person")
 
 
-def audit_entries_of(organization: Organization) -> QuerySet[AuditEntry]:
-    return organization.audit_entries.all()
+def audit_entries_of(organization: Organization, wanted: AuditFilter = EVERYTHING) -> QuerySet[AuditEntry]:
+    rows = organization.audit_entries.all()
+    if wanted.actor:
+        rows = rows.filter(actor_name__icontains=wanted.actor)
+    if wanted.action:
+        rows = rows.filter(action__startswith=wanted.action)
+    if wanted.target:
+        rows = rows.filter(target__icontains=wanted.target)
+    if wanted.since:
+        rows = rows.filter(at__gte=datetime.combine(wanted.since, time.min, UTC))
+    if wanted.until:
+        rows = rows.filter(at__lt=datetime.combine(wanted.until, time.min, UTC) + timedelta(days=1))
+    return rows
 
 
 def profiles_of(organization: Organization) -> QuerySet[EnvironmentProfile]:

@@ -9,6 +9,7 @@ from marketplace.api.root import UnknownAddressView
 from marketplace.pages import (
     account,
     appearance,
+    audit,
     browse,
     buying,
     experience,
@@ -81,7 +82,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path(f"{ORGANIZATION}/experiences", organizations.published, name="organization_experiences"),
     path(f"{ORGANIZATION}/experiences/new", uploads.upload, name="upload"),
     path(f"{ORGANIZATION}/experiences/<slug:name>", publishing.published_experience, name="organization_experience"),
-    path(f"{ORGANIZATION}/audit", organizations.audit, name="organization_audit"),
+    path(f"{ORGANIZATION}/audit", audit.audit, name="organization_audit"),
+    path(f"{ORGANIZATION}/audit.csv", audit.audit_csv, name="organization_audit_csv"),
     path("accounts/", include("allauth.urls")),
     path("operator/invoices", sales.invoices, name="operator_invoices"),
     path("operator/", admin.site.urls),

@@ -14,8 +14,9 @@ from accounts import selectors
 from accounts.access import insight_for, member_for, organization_for, organizations_of
 from accounts.actors import SCOPES
 from accounts.api import shapes
+from accounts.domain.audit_filters import read_filter
 from accounts.domain.refusals import Forbidden
-from accounts.interface import ActorView, PageQuery, checked, refusals
+from accounts.interface import ActorView, checked, refusals
 from accounts.models import AuditEntry, Membership, Organization, Person
 from accounts.paging import page
 from accounts.services.add_member import add_member
@@ -147,13 +148,13 @@ class AuditView(ActorView):
     @extend_schema(
         operation_id="list_audit_entries",
         tags=["accounts"],
-        parameters=[PageQuery],
-        responses={200: shapes.AuditPage, **refusals(400, 401, 403, 404)},
+        parameters=[shapes.AuditQuery],
+        responses={200: shapes.AuditPage, **refusals(400, 401, 403, 404, 422)},
     )
     def get(self, request: Request, organization: str) -> Response:
         found = insight_for(self.actor, organization)
-        query = checked(PageQuery, request.query_params)
-        rows = page(selectors.audit_entries_of(found), query["cursor"], query["limit"])
+        query = checked(shapes.AuditQuery, request.query_params)
+        rows = page(selectors.audit_entries_of(found, read_filter(query)), query["cursor"], query["limit"])
         return Response({"results": [_audit_entry(row) for row in rows], "next": rows.next, "previous": rows.previous})
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from rest_framework import serializers
 
 from accounts.actors import SCOPES
+from accounts.interface import PageQuery
 from accounts.models import Membership
 
 ROLES = Membership.Role.values
@@ -125,6 +126,14 @@ class AuditEntry(serializers.Serializer[object]):
     action = serializers.CharField()
     target = serializers.CharField()
     details = serializers.DictField()
+
+
+class AuditQuery(PageQuery):
+    actor = serializers.CharField(required=False, allow_blank=True, default="", help_text="Part of who did it.")
+    action = serializers.CharField(required=False, allow_blank=True, default="", help_text="How it begins: key.")
+    target = serializers.CharField(required=False, allow_blank=True, default="", help_text="Part of what it was on.")
+    since = serializers.CharField(required=False, allow_blank=True, default="", help_text="A day, as 2026-11-28.")
+    until = serializers.CharField(required=False, allow_blank=True, default="", help_text="The last day, in UTC.")
 
 
 class AuditPage(serializers.Serializer[object]):

@@ -50,7 +50,7 @@ def account(request: HttpRequest) -> HttpResponse:
     context = {
         "person": person,
         "languages": Person._meta.get_field("language").choices,
-        "memberships": memberships_of(person.pk),
+        "memberships": memberships_of(request, person.pk),
         "export": selectors.export_of(person),
         "problem": problem,
     }

@@ -43,8 +43,6 @@ from marketplace.pages.frame import organization_frame
 from marketplace.pages.sales import policy_values
 from marketplace.publishing import published_by
 
-AUDIT_SHOWN = 50
-
 
 @login_required
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -262,24 +260,6 @@ def published(request: HttpRequest, slug: str) -> HttpResponse:
         "may_publish": "publish" in actor.scopes and actor.acts_for(organization.id),
     }
     return render(request, "accounts/organization_experiences.html", context)
-
-
-@login_required
-@require_safe
-@page
-def audit(request: HttpRequest, slug: str) -> HttpResponse:
-    actor = acting(request)
-    organization = organization_for(actor, slug)
-    rows = organization.audit_entries.order_by("-pk")
-    if before := _number(request.GET.get("before")):
-        rows = rows.filter(pk__lt=before)
-    shown = list(rows[: AUDIT_SHOWN + 1])
-    context = {
-        **organization_frame(actor, organization, "audit"),
-        "entries": shown[:AUDIT_SHOWN],
-        "before": shown[AUDIT_SHOWN - 1].pk if len(shown) > AUDIT_SHOWN else None,
-    }
-    return render(request, "accounts/organization_audit.html", context)
 
 
 def _line(text: str) -> str:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 from django.db import Error, connection, transaction
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.operations import RunSQL
+from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
 from accounts.models import AuditEntry
 from accounts.services import audit
+from marketplace.pages import audit as audit_pages
 from tests.accounts.conftest import AGENT, OUTSIDER, House, snapshot
 
 
@@ -124,3 +129,57 @@ def test_the_admin_shows_and_does_not_touch(house: House) -> None:
     assert viewer.is_active is False
     [entry] = AuditEntry.objects.filter(action="person.deactivate")
     assert (entry.actor_name, entry.target) == ("operator@example.com", "viewer@acme.example")
+
+
+# --- looking through it
+
+
+def told_of(house: House, query: str) -> list[str]:
+    answer = house.ask("owner", "GET", f"organizations/acme/audit?{query}")
+    assert answer.status_code == 200, answer.content
+    return [row["action"] for row in answer.json()["results"]]
+
+
+def test_the_trail_is_looked_through_by_who_what_on_what_and_when(house: House) -> None:
+    house.ask("owner", "POST", "organizations/acme/agents", {"name": "night-builder"})
+    house.ask(AGENT, "PUT", "organizations/acme/environment-profiles/web", {"facts": {"a.b": 1}})
+    today = timezone.now().date()
+    assert told_of(house, "target=night-b") == ["agent.create"]
+    assert told_of(house, f"actor={house.agent.name}") == ["profile.save"]
+    assert set(told_of(house, "action=key.")) == {"key.issue"}
+    assert told_of(house, f"action=profile&since={today}&until={today}") == ["profile.save"]
+    assert told_of(house, f"since={today + timedelta(days=1)}") == []
+    assert told_of(house, f"until={today - timedelta(days=1)}") == []
+    for bad in ("since=yesterday", "until=2026-13-01", "actor=" + "x" * 101):
+        refused = house.ask("owner", "GET", f"organizations/acme/audit?{bad}")
+        assert (refused.status_code, refused.json()["code"]) == (422, "filter_invalid")
+
+
+def test_the_page_filters_and_downloads_what_it_shows_and_the_table_runs_nothing(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(audit_pages, "AT_ONCE", 2)
+    AuditEntry.objects.create(
+        organization=house.acme,
+        actor_kind="agent",
+        actor_name="=cmd|' /C calc'!A0",
+        action="x.y",
+        target="+1",
+        details={},
+    )
+    client = Client()
+    client.force_login(house.people["viewer"])
+    page = client.get("/organizations/acme/audit?action=x.")
+    assert page.status_code == 200
+    assert "audit.csv?action=x." in page.content.decode()
+    assert client.get("/organizations/acme/audit?since=nonsense").status_code == 422
+    told = client.get("/organizations/acme/audit.csv?action=x.")
+    assert told.headers["Content-Type"] == "text/csv; charset=utf-8"
+    lines = b"".join(told.streaming_content).decode().split("\r\n")
+    assert lines[0] == "at,actor_kind,actor_name,api_key_id,action,target,details"
+    assert lines[1].split(",", 1)[1] == "agent,'=cmd|' /C calc'!A0,,x.y,'+1,{}"
+    whole = b"".join(client.get("/organizations/acme/audit.csv").streaming_content).decode()
+    assert whole.count("\r\n") == 1 + house.acme.audit_entries.count()
+    outsider = Client()
+    outsider.force_login(house.globex.memberships.get().person)
+    assert outsider.get("/organizations/acme/audit.csv").status_code == 404

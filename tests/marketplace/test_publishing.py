@@ -39,7 +39,7 @@ def test_the_map_counts_by_condition_first_and_then_by_what_separates() -> None:
     assert found[0].is_condition
     assert cells(found, "os.family") == [Cell("linux", 4, 2)]
     assert cells(found, "os.id") == [Cell("alpine", 1, 2), Cell("debian", 3, 0)]
-    assert cells(found, "os.version") == [Cell("3.20", 1, 2), Cell("12.11", 3, 0)]
+    assert cells(found, "os.version") == [Cell("12.11", 3, 0), Cell("3.20", 1, 2)]
     assert "host.memory_mib" not in [item.key for item in found]
     assert next(item.separation for item in found if item.key == "os.id") == 0.5
 
