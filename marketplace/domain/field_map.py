@@ -13,6 +13,8 @@ from keiken.conditions.vocabulary import kind
 VALUES_SHOWN: Final = 8
 FURTHER_KEYS: Final = 6
 """Of facts that are no conditions yet: those in which good and bad replays differ most."""
+SEPARATION_MIN: Final = 0.1
+"""Less is what chance alone often makes of a few dozen reports."""
 VALUE_CHARACTERS: Final = 60
 ABSENT: Final = "–"
 
@@ -39,6 +41,11 @@ class FactMap:
     separation: float
     """0: trouble has nothing to do with this fact; 1: it alone tells good from bad."""
 
+    @property
+    def count(self) -> int:
+        """Reports that have the fact."""
+        return sum(cell.count for cell in self.cells)
+
 
 def field_map(reports: Iterable[tuple[bool, Mapping[str, Any]]], conditions: Collection[str]) -> list[FactMap]:
     """``reports`` are (succeeded, facts). First the conditions, then the facts that separate good from bad most."""
@@ -53,9 +60,7 @@ def field_map(reports: Iterable[tuple[bool, Mapping[str, Any]]], conditions: Col
     own = sorted((item for item in maps if item.is_condition), key=lambda item: item.key)
     # A fact that few reports have, or that is the same everywhere, says nothing.
     telling = [
-        item
-        for item in maps
-        if not item.is_condition and item.separation > 0 and 2 * sum(cell.count for cell in item.cells) >= total
+        item for item in maps if not item.is_condition and item.separation >= SEPARATION_MIN and 2 * item.count >= total
     ]
     return own + sorted(telling, key=lambda item: (-item.separation, item.key))[:FURTHER_KEYS]
 

@@ -8,7 +8,12 @@ from typing import Any
 from django.conf import settings
 from django.test import Client
 
+from accounts.domain.events import EVENTS
+from accounts.domain.invitation_links import token_of
 from accounts.models import Membership, Organization, Person
+from accounts.services.create_webhook import create_webhook
+from accounts.services.deliver_webhooks import fan_out
+from accounts.services.invite_member import invite_member
 from accounts.services.save_profile import save_profile
 from licensing.models import Offer, Order
 from licensing.services.create_offer import Pricing, create_offer
@@ -45,10 +50,17 @@ def build_world() -> World:
     save_profile(
         actor=factories.owner_actor(globex), organization=globex, name="build-box", facts=facts, note="In the cellar."
     )
+    webhook, _secret = create_webhook(
+        actor=factories.owner_actor(acme), organization=acme, url="https://ci.example.com/keiken", kinds=list(EVENTS)
+    )
+    invited = invite_member(
+        actor=factories.owner_actor(acme), organization=acme, email="newcomer@example.com", role="publisher"
+    )
     newer = publish(market.acme, version="1.1.0", title="Write a greeting to a file")
     publish(acme, name=LONG[:64].strip("-"), title=LONG.replace("-", " ").capitalize(), topics=["backup", "ledger"])
     priced, order = sell(market)
     refresh_quality()
+    fan_out()
     people: dict[str, Person | None] = {
         "stranger": None,
         "newcomer": factories.person("newcomer@example.com"),
@@ -70,6 +82,8 @@ def build_world() -> World:
             "offer": market.offer.pk,
             "priced": priced.pk,
             "order": order.number,
+            "webhook": webhook.pk,
+            "invitation": token_of(invited.pk, invited.generation),
         },
     )
 
