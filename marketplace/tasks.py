@@ -6,21 +6,17 @@ from celery import shared_task
 
 from marketplace.services.refresh_quality import BATCH
 from marketplace.services.refresh_quality import refresh_quality as refresh_due
+from marketplace.services.scoring import nudge
 from marketplace.services.write_exports import write_exports
-
-ROUNDS = 50
 
 
 @shared_task(name="marketplace.tasks.refresh_quality", acks_late=True, ignore_result=True)
 def refresh_quality() -> int:
-    """Until nothing is due; a very long queue goes on with the next message."""
-    total = 0
-    for _round in range(ROUNDS):
-        done = refresh_due()
-        total += done
-        if done < BATCH:
-            break
-    return total
+    """One batch; a longer queue goes on with the next message, so that other work of this worker gets its turn."""
+    done = refresh_due()
+    if done == BATCH:
+        nudge()
+    return done
 
 
 @shared_task(name="marketplace.tasks.write_exports", acks_late=True)

@@ -26,6 +26,7 @@ from keiken.trust.summaries import Summarized, summary_statement
 KEY = "kk_abcdefghij_ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789abcdef"
 TERMS = "Use it well.\n"
 TERMS_SHA256 = hashlib.sha256(TERMS.encode()).hexdigest()
+CASE = "3f0c2a52-8d4c-4a55-9b7e-5d8f3c1f2a10"
 ENVIRONMENT_DIGEST = "sha256:" + "e" * 64
 
 MANIFEST: dict[str, Any] = {
@@ -137,6 +138,8 @@ class Marketplace:
         self.receipts: list[Any] = []
         self.reports: dict[str, Any] = {}
         self.ratings: list[Any] = []
+        self.voices = 0
+        self.complaints: list[Any] = []
         self.profiles: dict[tuple[str, str], Any] = {}
         self.log = Log()
         self.independent: list[dict[str, Any]] = []
@@ -486,7 +489,32 @@ class Marketplace:
         if request.json["replay_id"] not in self.reports:
             raise Problem(403, "replay_not_reported")
         self.ratings.append(request.json)
-        return Answer(body={"stars": request.json["stars"], "text": request.json["text"]})
+        return Answer(body=self._rating(request.json))
+
+    def _rating(self, said: dict[str, Any]) -> dict[str, Any]:
+        told = {"os_id": "debian", "os_version": "12", "environment": ""}
+        return {"id": 7, "organization": "globex", "major": 1, "used_in": told, "helpful": 0, "reply": None, **said}
+
+    def list_ratings(self, _request: Request, _organization: str, _name: str) -> Answer:
+        return Answer(body={"results": [self._rating(said) for said in self.ratings], "next": None, "previous": None})
+
+    def reply(self, request: Request, _number: str) -> Answer:
+        text = request.json["text"]
+        return Answer(body={**self._rating(self.ratings[-1]), "reply": {"text": text, "at": now()} if text else None})
+
+    def vote(self, request: Request, _number: str) -> Answer:
+        self.voices += 1 if request.method == "PUT" else -1
+        return Answer(body={"helpful": self.voices})
+
+    def flag(self, request: Request, *_where: str) -> Answer:
+        self.complaints.append(request.json)
+        return Answer(201, {"id": CASE, "subject": "listing", "state": "open", "outcome": None, "reason": None})
+
+    def tell_case(self, request: Request, _number: str) -> Answer:
+        if request.method == "POST":
+            return Answer(body={"id": CASE, "subject": "listing", "state": "appealed", "outcome": "hidden"})
+        decided = {"state": "decided", "outcome": "hidden", "reason": "spam", "statement": "An advertisement."}
+        return Answer(body={"id": CASE, "subject": "listing", **decided})
 
 
 View = Callable[..., Answer]
@@ -518,6 +546,14 @@ ROUTES: list[tuple[str, str, View]] = [
     ("DELETE", "grants/*", Marketplace.revoke),
     ("POST", "experiences/*/*/reports", Marketplace.report),
     ("PUT", "experiences/*/*/rating", Marketplace.rate),
+    ("GET", "experiences/*/*/ratings", Marketplace.list_ratings),
+    ("PUT", "ratings/*/reply", Marketplace.reply),
+    ("PUT", "ratings/*/helpful", Marketplace.vote),
+    ("DELETE", "ratings/*/helpful", Marketplace.vote),
+    ("POST", "experiences/*/*/abuse-reports", Marketplace.flag),
+    ("POST", "ratings/*/abuse-reports", Marketplace.flag),
+    ("GET", "cases/*", Marketplace.tell_case),
+    ("POST", "cases/*/appeal", Marketplace.tell_case),
 ]
 
 

@@ -18,7 +18,7 @@ from marketplace.models import QualityScore
 from marketplace.quality import evidence_of, replays_of
 
 logger = logging.getLogger(__name__)
-BATCH = 200
+BATCH = 100
 AGES_AFTER = timedelta(hours=24)
 """Proofs lose worth by the day, so a score is never older than that."""
 LOOKED_BACK = timedelta(days=2)
@@ -27,7 +27,7 @@ OUT_OF_ORDER = 1000
 
 
 def refresh_quality(*, limit: int = BATCH) -> int:
-    """Work out what is due, what was asked for first. How many were worked out; call it again while it is ``limit``."""
+    """Work out what is due, what was asked for first. How many were; call it again while it is ``limit``."""
     _open_missing(limit)
     numbers = _due(limit)
     for number in numbers:

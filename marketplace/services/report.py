@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Mapping
 from typing import Any
 
 from django.db import transaction
@@ -50,7 +51,7 @@ def submit_report(*, actor: Actor, experience: Experience, report: Report) -> tu
             ask_for_score(experience.pk)
             if row.outcome in TROUBLING:
                 _tell(version, row)
-    if not created and row.report != body:
+    if not created and _told_by_replayer(row.report) != _told_by_replayer(body):
         raise Conflict(
             "replay_id_taken",
             _("Your organization has already reported another replay under this replay_id."),
@@ -95,6 +96,11 @@ def _store(actor: Actor, version: Version, report: Report, body: dict[str, Any])
             "report": body,
         },
     )
+
+
+def _told_by_replayer(body: Mapping[str, Any]) -> dict[str, Any]:
+    """Savings are its sender's: sent again without them or with others it is the same replay. The first ones count."""
+    return {name: value for name, value in body.items() if name != "savings"}
 
 
 def _replay_id(report: Report) -> uuid.UUID:

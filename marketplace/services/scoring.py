@@ -17,9 +17,10 @@ def ask_for_score(experience_id: int) -> None:
     if not rows.update(asked=F("asked") + 1):
         QualityScore.objects.bulk_create([QualityScore(experience_id=experience_id)], ignore_conflicts=True)
         rows.update(asked=F("asked") + 1)
-    transaction.on_commit(_nudge, robust=True)
+    transaction.on_commit(nudge, robust=True)
 
 
-def _nudge() -> None:
+def nudge() -> None:
+    """One message, unless enough of them wait already."""
     if room_in(QUEUE):
         send(TASK, QUEUE, [()])

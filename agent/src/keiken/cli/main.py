@@ -28,6 +28,8 @@ MODULES = {
     "replay": "replay",
     "report": "report",
     "rate": "rate",
+    "ratings": "ratings",
+    "flag": "flag",
     "environments": "environments",
     "sandbox": "sandbox",
 }

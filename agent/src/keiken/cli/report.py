@@ -12,14 +12,18 @@ from keiken.client import Reference, saved_login, tell_receipts
 from keiken.client.saved_reports import load, remember_sent
 from keiken.errors import UsageError
 from keiken.i18n import _
-from keiken.replay.report import Report
+from keiken.replay.report import Report, Savings
 
 
 @click.command("report", cls=Command, help=_("Send the report of a replay: the last one, or the one that is named."))
 @click.argument("replay", metavar="[REPLAY_ID|FILE]", required=False, default="")
+@click.option("--saved-steps", type=click.IntRange(0, 1_000_000), help=_("Steps it saved instead of finding the way."))
+@click.option("--saved-tokens", type=click.IntRange(0, 10_000_000_000), help=_("Model tokens it saved so."))
 @pass_terminal
-def command(terminal: Terminal, replay: str) -> None:
+def command(terminal: Terminal, replay: str, saved_steps: int | None, saved_tokens: int | None) -> None:
     report = load(replay)
+    if saved_steps is not None or saved_tokens is not None:
+        report = report.model_copy(update={"savings": Savings(steps=saved_steps, model_tokens=saved_tokens)})
     document = submit(terminal, report)
     said = _("Reported: {outcome}.") if document["created"] else _("It was reported before ({outcome}).")
     terminal.answer(document, said.format(outcome=report.outcome))

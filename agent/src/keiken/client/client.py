@@ -222,11 +222,48 @@ class Client:
         status, answer = self._connection.json("POST", f"{reference.path}/reports", json=body)
         return self._typed(shapes.StoredReport, answer), status == 201
 
-    def rate(self, reference: Reference, *, stars: int, text: str, replay_id: str) -> shapes.StoredRating:
-        wanted = {"stars": stars, "text": text, "replay_id": replay_id}
+    def rate(
+        self, reference: Reference, *, stars: int, text: str, replay_id: str, answers: Mapping[str, str] | None = None
+    ) -> shapes.StoredRating:
+        """``answers``: held, described (yes, partly, no) and effort_saved (none, minutes, hours, days)."""
+        wanted = {"stars": stars, "text": text, "replay_id": replay_id, **(answers or {})}
         return self._typed(
             shapes.StoredRating, self._connection.json("PUT", f"{reference.path}/rating", json=wanted)[1]
         )
+
+    def ratings(self, reference: Reference, *, cursor: str = "") -> shapes.RatingPage:
+        """What organizations say of it that have used it, newest first."""
+        return self._get(shapes.RatingPage, f"{reference.path}/ratings", params={"cursor": cursor} if cursor else {})
+
+    def reply(self, rating: int, text: str) -> shapes.StoredRating:
+        """The publisher's answer; an empty text takes it back."""
+        return self._typed(
+            shapes.StoredRating, self._connection.json("PUT", f"ratings/{rating}/reply", json={"text": text})[1]
+        )
+
+    def vote_helpful(self, rating: int, *, is_helpful: bool) -> int:
+        """How many organizations find it helpful now."""
+        method = "PUT" if is_helpful else "DELETE"
+        body = self._connection.json(method, f"ratings/{rating}/helpful")[1]
+        return self._typed(shapes.HelpfulCount, body).helpful
+
+    def flag(self, reference: Reference, *, reason: str, text: str) -> shapes.Case:
+        """Report the experience to the marketplace's reviewers."""
+        body = {"reason": reason, "text": text}
+        return self._typed(shapes.Case, self._connection.json("POST", f"{reference.path}/abuse-reports", json=body)[1])
+
+    def flag_rating(self, rating: int, *, reason: str, text: str, is_answer: bool = False) -> shapes.Case:
+        """Report a rating, or the publisher's answer to it."""
+        body = {"reason": reason, "text": text, "part": "reply" if is_answer else "rating"}
+        return self._typed(shapes.Case, self._connection.json("POST", f"ratings/{rating}/abuse-reports", json=body)[1])
+
+    def case(self, number: str) -> shapes.Case:
+        """What came of a report of yours, or of one about something of yours."""
+        return self._get(shapes.Case, f"cases/{quote(number, safe='')}")
+
+    def appeal(self, number: str, text: str) -> shapes.Case:
+        path = f"cases/{quote(number, safe='')}/appeal"
+        return self._typed(shapes.Case, self._connection.json("POST", path, json={"text": text})[1])
 
     # --- reading answers
 

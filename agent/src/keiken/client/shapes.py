@@ -323,5 +323,48 @@ class StoredReport(Shape):
     id: str
 
 
+class UsedIn(Shape):
+    os_id: str = ""
+    os_version: str = ""
+    environment: str = ""
+
+
+class Reply(Shape):
+    text: str
+    at: datetime | None = None
+
+
 class StoredRating(Shape):
+    """A rating with its answers, where it was used, and what the publisher says to it."""
+
+    id: int = 0
+    organization: str = ""
+    major: int = 0
     stars: int
+    text: str = ""
+    held: str = ""
+    described: str = ""
+    effort_saved: str = ""
+    used_in: UsedIn = UsedIn()
+    helpful: int = 0
+    reply: Reply | None = None
+
+
+class RatingPage(Shape):
+    results: list[StoredRating]
+    next: str | None = None
+
+
+class HelpfulCount(Shape):
+    helpful: int
+
+
+class Case(Shape):
+    """A complaint and what came of it; ``statement`` only for the author of what it is about."""
+
+    id: str
+    subject: str
+    state: str
+    outcome: str | None = None
+    reason: str | None = None
+    statement: str = ""
