@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+import redis
 from django.conf import settings
 from django.core.management import call_command
 from django.test import Client
@@ -59,6 +61,12 @@ class Site:
     url: str
     world: World
     chromium: Browser
+    stack: Stack
+
+    def start_workers(self) -> None:
+        self.stack.start_worker("verify", "verify")
+        self.stack.start_worker("attest", "attest,default")
+        self.stack.start_beat()
 
     def context(self, person: Person | None = None, **options: Any) -> BrowserContext:
         """A browser of its own, signed in as the person; close it after use."""
@@ -77,6 +85,17 @@ class Site:
         return client
 
 
+@contextmanager
+def running(chromium: Browser, logs: Path) -> Iterator[Site]:
+    port = free_port()
+    environ = {**stack_environ(), "KEIKEN_PORT": str(port)}
+    environ.pop("DJANGO_ALLOW_ASYNC_UNSAFE", None)
+    world = build_world()
+    with Stack(logs, environ) as stack:
+        stack.start_web("127.0.0.1", port)
+        yield Site(f"http://127.0.0.1:{port}", world, chromium, stack)
+
+
 @pytest.fixture(scope="module")
 def site(
     django_db_setup: None, django_db_blocker: Any, chromium: Browser, tmp_path_factory: pytest.TempPathFactory
@@ -86,21 +105,25 @@ def site(
     Its modules are marked ``django_db``: pytest-django makes the database only where some test is.
     """
     with django_db_blocker.unblock():
-        port = free_port()
-        environ = {**stack_environ(), "KEIKEN_PORT": str(port)}
-        environ.pop("DJANGO_ALLOW_ASYNC_UNSAFE", None)
-        world = build_world()
         try:
-            with Stack(tmp_path_factory.mktemp("logs"), environ) as stack:
-                stack.start_web("127.0.0.1", port)
-                yield Site(f"http://127.0.0.1:{port}", world, chromium)
+            with running(chromium, tmp_path_factory.mktemp("logs")) as site:
+                yield site
         finally:
             call_command("flush", interactive=False, verbosity=0)
 
 
 @pytest.fixture
-def open_page(site: Site) -> Iterator[Callable[..., Page]]:
+def live_site(transactional_db: None, chromium: Browser, tmp_path: Path) -> Iterator[Site]:
+    """A market of the test's own, which it changes; the workers it needs it starts itself."""
+    redis.Redis.from_url(settings.REDIS_URL).flushdb()
+    with running(chromium, tmp_path / "logs") as site:
+        yield site
+
+
+@pytest.fixture
+def open_page(request: pytest.FixtureRequest) -> Iterator[Callable[..., Page]]:
     """``open_page(person, width=390, …)``: a page in a browser of its own, closed after the test."""
+    site: Site = request.getfixturevalue("live_site" if "live_site" in request.fixturenames else "site")
     opened: list[BrowserContext] = []
 
     def open_one(person: Person | None = None, *, width: int = 1024, **options: Any) -> Page:
@@ -113,6 +136,14 @@ def open_page(site: Site) -> Iterator[Callable[..., Page]]:
         context.close()
 
 
-def evidence(folder: Path, page: Page, name: str) -> None:
-    """A picture of a page that a test found wanting."""
-    page.screenshot(path=folder / f"{name}.png", full_page=True)
+def listen(page: Page) -> tuple[list[str], Callable[[], int]]:
+    """The page's troubles as they come, and the bytes of its answers as they went over the wire."""
+    faults: list[str] = []
+    page.on("console", lambda message: faults.append(message.text) if message.type in ("error", "warning") else None)
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    page.on("requestfailed", lambda request: faults.append(f"{request.url} {request.failure}"))
+    sizes: list[float] = []
+    network = page.context.new_cdp_session(page)
+    network.on("Network.loadingFinished", lambda event: sizes.append(event["encodedDataLength"]))
+    network.send("Network.enable")
+    return faults, lambda: int(sum(sizes))

@@ -12,7 +12,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import URLPattern, URLResolver, get_resolver
 from playwright.sync_api import Page
 
-from tests.browser.conftest import WIDTHS, Site
+from tests.browser.conftest import WIDTHS, Site, listen
 from tests.browser.table import ELSEWHERE, NO_PAGES, VISITS, Visit
 
 pytestmark = [pytest.mark.django_db, pytest.mark.slow, pytest.mark.xdist_group("browser-pages")]
@@ -74,19 +74,6 @@ def test_a_page(site: Site, open_page: Callable[..., Page], visit: Visit) -> Non
     assert overflowing(page) == {}
     expected = 0 if visit.status == 200 else 2
     assert faults[expected:] == []
-
-
-def listen(page: Page) -> tuple[list[str], Callable[[], int]]:
-    """The page's troubles as they come, and the bytes of its answers as they went over the wire."""
-    faults: list[str] = []
-    page.on("console", lambda message: faults.append(message.text) if message.type in ("error", "warning") else None)
-    page.on("pageerror", lambda error: faults.append(str(error)))
-    page.on("requestfailed", lambda request: faults.append(f"{request.url} {request.failure}"))
-    sizes: list[float] = []
-    network = page.context.new_cdp_session(page)
-    network.on("Network.loadingFinished", lambda event: sizes.append(event["encodedDataLength"]))
-    network.send("Network.enable")
-    return faults, lambda: int(sum(sizes))
 
 
 def violations(page: Page, options: dict[str, Any] | None = None) -> list[str]:
