@@ -32,6 +32,9 @@ VISITS: Final = (
     Visit("experience", "{experience}"),
     Visit("experience", "{experience}", "member"),
     Visit("experience", "{experience}", "publisher"),
+    Visit("publisher", "/publishers/acme"),
+    Visit("compare", "{experience}/compare/1.0.0...1.1.0"),
+    Visit("provenance", "{experience}/1.0.0/provenance"),
     Visit("version", "{experience}/1.0.0"),
     Visit("verification", "{experience}/1.0.0/verifications/{proof}"),
     Visit("live", "{experience}/1.1.0/verifications/{running}/live", "publisher"),
@@ -93,6 +96,8 @@ VISITS: Final = (
 
 NO_PAGES: Final = {
     "mfa_activate_totp": "asks for a confirmed address first: in the journeys",
+    "by_digest": "leads on to the version",
+    "compare_any": "leads on to the comparison",
     "healthz": "JSON for probes",
     "badge": "a picture",
     "attestation": "a download",
