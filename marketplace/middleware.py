@@ -9,6 +9,8 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.middleware.gzip import GZipMiddleware
+from django.middleware.locale import LocaleMiddleware
+from django.utils import translation
 from django.utils.translation import gettext as _
 
 from accounts.domain.refusals import Refusal, TooLarge
@@ -97,3 +99,14 @@ class CompressPages(GZipMiddleware):
         if is_api(request) or not response.headers.get("Content-Type", "").startswith(COMPRESSED):
             return response
         return super().process_response(request, response)
+
+
+class LanguageOfAddress(LocaleMiddleware):
+    """``?lang=ja`` shows this one page in Japanese, so that each language of it has an address of its own."""
+
+    def process_request(self, request: HttpRequest) -> None:
+        super().process_request(request)
+        wanted = request.GET.get("lang", "")
+        if wanted in dict(settings.LANGUAGES):
+            translation.activate(wanted)
+            request.LANGUAGE_CODE = wanted

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -146,7 +146,11 @@ def listed_versions(visible: QuerySet[Experience], *, organization: str = "", af
 
 def badge_of(version: Version) -> Badge:
     """What the badge of a version says: its last verdicts, and whether what passed is still young enough to count."""
-    status = verification_status(version)
+    return badge_state(verification_status(version))
+
+
+def badge_state(status: Mapping[str, Any]) -> Badge:
+    """Of what ``verification_status`` tells."""
     verdicts = {
         environment["verdict"]
         for environment in status["environments"].values()

@@ -17,7 +17,7 @@ from django.utils import timezone
 from accounts.actors import Actor
 from accounts.models import Organization
 from experiences.domain.verdicts import NEUTRAL
-from experiences.models import IndependentStatement, Verification, Version
+from experiences.models import Experience, IndependentStatement, Verification, Version
 from marketplace import selectors
 
 EXPERIENCES_SHOWN = 50
@@ -89,6 +89,7 @@ def publisher_sheet(actor: Actor, slug: str) -> dict[str, Any]:
     listings = selectors.listings(rows)
     return {
         "publisher": organization,
+        "is_public": any(row.visibility == Experience.Visibility.PUBLIC for row in rows),
         "own": actor.acts_for(organization.pk),
         "rows": listings[:EXPERIENCES_SHOWN],
         "has_more": len(listings) > EXPERIENCES_SHOWN,

@@ -16,7 +16,7 @@ from accounts.models import Organization
 from experiences.access import visible_experiences
 from experiences.models import Attestation, Experience, Verification, Version
 from experiences.search.find import Question, find
-from experiences.selectors import verification_status, verification_statuses
+from experiences.selectors import oldest_valid, verification_status, verification_statuses
 from keiken.conditions import Match, match, parse
 from licensing.models import Grant
 from licensing.selectors import grant_of, offers_of
@@ -87,8 +87,17 @@ def listing_page(
     return {"results": listings(found, facts), "next": found.next, "previous": found.previous}
 
 
-def newest_listings(actor: Actor, limit: int) -> list[dict[str, Any]]:
-    return listings(_listable(actor).order_by("-pk")[:limit])
+def front_listings(actor: Actor, limit: int) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """The newest, and the best of those that are proven now: by quality, then by how often they were replayed."""
+    rows = _listable(actor)
+    newest = list(rows.order_by("-pk")[:limit])
+    proven = rows.filter(latest__standing=Version.Standing.PROVEN, latest__proven_at__gt=oldest_valid())
+    best = list(proven.order_by(F("quality").desc(nulls_last=True), "-replay_count", "-pk")[:limit])
+    found = {
+        (item["organization"], item["name"]): item
+        for item in listings({row.pk: row for row in [*newest, *best]}.values())
+    }
+    return tuple([found[row.organization.slug, row.name] for row in side] for side in (newest, best))  # type: ignore[return-value]  # two sides
 
 
 def published_by(actor: Actor, slug: str, limit: int = 200) -> list[Experience]:

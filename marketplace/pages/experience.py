@@ -20,6 +20,7 @@ from licensing.drivers import PAID_KINDS
 from licensing.models import Grant, Offer
 from licensing.selectors import grant_of, offers_of
 from marketplace import frontier, proofs, selectors
+from marketplace.links import experience_links
 from marketplace.moderation import hiding_case
 from marketplace.pages.base import acting, page
 from marketplace.pages.browse import session_facts
@@ -57,6 +58,7 @@ def experience(request: HttpRequest, organization: str, name: str) -> HttpRespon
         "rating": rating,
         "ratings": ratings,
         "quality": quality_sheet(score_of(found)),
+        "links": experience_links(version, rating=rating, license=str(version.manifest.get("license", ""))),
         "version_rows": list(zip_longest(versions, versions[1:])),
         "hiding": hiding_case(found),
     }

@@ -10,17 +10,21 @@ from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from marketplace import selectors
+from marketplace.links import home_links
 from marketplace.pages.base import acting, page
 
-NEWEST = 8
+SHOWN = 5
 
 
 @require_safe
 @page
 def home(request: HttpRequest) -> HttpResponse:
     actor = acting(request)
+    newest, best = selectors.front_listings(actor, SHOWN)
     context = {
-        "rows": selectors.newest_listings(actor, NEWEST),
+        "links": home_links(),
+        "newest": newest,
+        "best": best,
         "topics": selectors.topics(actor)[:12],
         "numbers": selectors.numbers(),
     }

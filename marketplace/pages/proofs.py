@@ -116,14 +116,18 @@ def badge(request: HttpRequest, organization: str, name: str) -> HttpResponse:
     return response
 
 
-def _badge(version: Version) -> bytes:
-    words: dict[str, str] = {
+def badge_words() -> dict[shown.Badge, str]:
+    return {
         "passed": _("verified"),
         "failed": _("failing"),
         "flaky": _("flaky"),
         "unverified": _("not verified"),
         "expired": _("proof expired"),
     }
+
+
+def _badge(version: Version) -> bytes:
+    words = badge_words()
     state = shown.badge_of(version)
     title = _("Keiken: {name} {version}, {state}").format(
         name=version.experience, version=version.version, state=words[state]

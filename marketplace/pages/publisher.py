@@ -6,6 +6,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
+from marketplace.links import publisher_links
 from marketplace.pages.base import acting, page
 from marketplace.publishers import publisher_sheet
 
@@ -14,4 +15,5 @@ from marketplace.publishers import publisher_sheet
 @page
 def publisher(request: HttpRequest, slug: str) -> HttpResponse:
     context = {"section": "browse", **publisher_sheet(acting(request), slug)}
+    context["links"] = publisher_links(context["publisher"]) if context["is_public"] else None
     return render(request, "marketplace/publisher.html", context)

@@ -77,6 +77,15 @@ def verification_url(experience: Experience, version: str, number: UUID) -> str:
     return reverse("verification", args=[experience.organization.slug, experience.name, version, number])
 
 
+@register.simple_tag(takes_context=True)
+def here(context: template.RequestContext) -> str:
+    """The address of this page, to come back to; without the language that the address names for itself alone."""
+    request = context["request"]
+    query = request.GET.copy()
+    query.pop("lang", None)
+    return f"{request.path}?{query.urlencode()}" if query else str(request.path)
+
+
 @register.filter
 def difference(value: str) -> Any:
     return wording.DIFFERENCES.get(value, value)

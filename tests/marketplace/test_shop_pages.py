@@ -54,6 +54,7 @@ def test_every_page_is_sound_small_and_cheap(market: Market, second: Version, wh
         f"{EXPERIENCE}/1.1.0/provenance",
         f"{EXPERIENCE}/compare/1.0.0...1.1.0",
         "/publishers/acme",
+        "/",
     ):
         with CaptureQueriesContext(connection) as queries:
             response = client.get(path)
