@@ -120,9 +120,9 @@ def publisher_links(organization: Organization) -> Links:
 
 
 def experience_links(version: Version, *, rating: Mapping[str, Any], license: str) -> Links | None:
-    """None for an experience that is not public."""
+    """None for an experience that is not public, or that moderation has hidden."""
     found = version.experience
-    if found.visibility != Experience.Visibility.PUBLIC:
+    if found.visibility != Experience.Visibility.PUBLIC or found.hidden_at is not None:
         return None
     slugs = [found.organization.slug, found.name]
     path = reverse("experience", args=slugs)

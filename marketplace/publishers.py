@@ -89,7 +89,7 @@ def publisher_sheet(actor: Actor, slug: str) -> dict[str, Any]:
     listings = selectors.listings(rows)
     return {
         "publisher": organization,
-        "is_public": any(row.visibility == Experience.Visibility.PUBLIC for row in rows),
+        "is_public": any(row.visibility == Experience.Visibility.PUBLIC and row.hidden_at is None for row in rows),
         "own": actor.acts_for(organization.pk),
         "rows": listings[:EXPERIENCES_SHOWN],
         "has_more": len(listings) > EXPERIENCES_SHOWN,
