@@ -38,9 +38,11 @@ __all__ = [
 def drivers() -> dict[str, Driver]:
     """Every driver by name; the first one is the default."""
     from keiken.sandbox.bubblewrap import BubblewrapDriver
+    from keiken.sandbox.kubernetes.driver import KubernetesDriver
     from keiken.sandbox.oci import OciDriver
 
-    return {BubblewrapDriver.name: BubblewrapDriver(), OciDriver.name: OciDriver()}
+    found: list[Driver] = [BubblewrapDriver(), OciDriver(), KubernetesDriver()]
+    return {driver.name: driver for driver in found}
 
 
 def working_driver(name: str | None = None, policy: Policy | None = None) -> Driver:

@@ -13,6 +13,9 @@ from keiken.sandbox.protocol import Egress, Isolation
 
 ORDER_VARIABLE, MINIMUM_VARIABLE = "KEIKEN_SANDBOX_DRIVERS", "KEIKEN_MIN_ISOLATION"
 DRIVERS = ("bubblewrap", "oci")
+"""Used where nothing else is said."""
+KNOWN = (*DRIVERS, "kubernetes")
+"""A cluster is only ever used by who names it."""
 STRENGTH: tuple[Isolation, ...] = ("none", "landlock", "namespace", "usermode-kernel", "virtual-machine")
 """From the weakest to the strongest."""
 assert set(STRENGTH) == set(get_args(Isolation))
@@ -35,11 +38,11 @@ def policy_of(order: str, minimum: str) -> Policy:
     """From the texts of the two variables; an empty one is the default. Raises UsageError naming the variable."""
     names = tuple(dict.fromkeys(name.strip() for name in order.split(",") if name.strip())) or DRIVERS
     for name in names:
-        if name not in DRIVERS:
+        if name not in KNOWN:
             raise UsageError(
                 "unknown_driver",
                 _("{variable} names '{name}', which is no sandbox driver.").format(variable=ORDER_VARIABLE, name=name),
-                _("Use one of: {names}.").format(names=", ".join(DRIVERS)),
+                _("Use one of: {names}.").format(names=", ".join(KNOWN)),
             )
     level = minimum.strip() or "namespace"
     # Nothing below namespaces is a sandbox, so no policy can ask for less.
