@@ -109,6 +109,13 @@ def waiting() -> dict[str, int]:
     return {str(state): found.get(state, 0) for state in Case.State.values}
 
 
+def entries_of(case: Case) -> list[tuple[CaseEntry, str]]:
+    """Everything said and done, oldest first, each with the name of whoever it was."""
+    rows = list(case.entries.select_related("organization").order_by("pk"))
+    people = Person.objects.in_bulk([row.actor_id for row in rows if row.actor_kind == "person" and row.actor_id])
+    return [(row, str(people.get(row.actor_id or 0) or row.actor_name)) for row in rows]
+
+
 def forms_of(case: Case) -> list[RatingEdit]:
     """What a reviewer needs to know: how the rating or the reply read, each time it was written."""
     if case.rating_id is None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -14,7 +13,7 @@ from django.db.models.fields.json import KT
 from django.db.models.functions import RowNumber
 from django.utils import timezone
 
-from accounts.models import AuditEntry, Membership
+from accounts.models import AuditEntry
 from experiences.domain.verdicts import NEUTRAL
 from experiences.models import Experience, Verification, Version
 from experiences.selectors import strengths_of, verification_status
@@ -137,6 +136,7 @@ def _reports(experience: Experience, version: Version) -> list[dict[str, Any]]:
             version__experience=experience,
             version__major=version.major,
             outcome__in=REACHED,
+            is_by_insiders=False,
             created_at__gt=timezone.now() - FIELD_WINDOW,
         )
         .annotate(
@@ -149,17 +149,17 @@ def _reports(experience: Experience, version: Version) -> list[dict[str, Any]]:
         .filter(place__lte=PARTY_USES)
         .order_by("-created_at")
     )
-    names = ("organization_id", "outcome", "environment_name", "created_at", "os_id", "os_version")
+    names = ("organization_id", "outcome", "environment_name", "os_id", "os_version")
     return list(rows.values(*names, "saved_steps", "saved_tokens")[:USES_LIMIT])
 
 
 def _ratings(experience: Experience) -> list[Mapping[str, Any]]:
-    rows = counted_ratings().filter(experience=experience).order_by("-changed_at")
-    return [*rows.values("organization_id", "stars", "major", "created_at")[:USES_LIMIT]]
+    rows = counted_ratings().filter(experience=experience, is_by_insiders=False).order_by("-changed_at")
+    return [*rows.values("organization_id", "stars", "major")[:USES_LIMIT]]
 
 
 def _use(row: Mapping[str, Any], parties: Parties) -> Use | None:
-    if not parties.is_independent(row["organization_id"], row["created_at"]):
+    if not parties.is_independent(row["organization_id"]):
         return None
     where = used_in({"os.id": row["os_id"], "os.version": row["os_version"]}, row["environment_name"])
     return Use(
@@ -177,7 +177,7 @@ def _number(text: str | None) -> int | None:
 
 
 def _vote(row: Mapping[str, Any], parties: Parties, major: int) -> Vote | None:
-    if not parties.is_independent(row["organization_id"], row["created_at"]):
+    if not parties.is_independent(row["organization_id"]):
         return None
     return Vote(
         party=parties.number(row["organization_id"]),
@@ -189,17 +189,14 @@ def _vote(row: Mapping[str, Any], parties: Parties, major: int) -> Vote | None:
 
 @dataclass(frozen=True)
 class Parties:
-    """Who is one with whom, from what nobody can be drawn into: who founded an organization, and who owns it.
+    """Who is one with whom, from what nobody can be drawn into: who founded an organization.
 
-    Membership alone would let a rival add honest people to an organization and so make them one party with it.
+    Membership would let a rival add honest people to an organization and so make them one party with it.
     """
 
     publisher_id: int
     founders: Mapping[int, int]
     """Organization to the person who created it."""
-    owners: Mapping[int, set[int]]
-    publisher_people: Mapping[int, datetime]
-    """The publisher's people and since when: whoever joins later has spoken before."""
     backed: frozenset[int]
     """Organizations that have paid somebody else for a license."""
 
@@ -208,31 +205,15 @@ class Parties:
         wanted = {*organization_ids, publisher_id}
         payments = payments_between(wanted)
         founders = _founders({*wanted, *(seller for _buyer, seller in payments)})
-        owners: dict[int, set[int]] = defaultdict(set)
-        rows = Membership.objects.filter(organization_id__in=wanted, role=Membership.Role.OWNER)
-        for organization_id, person_id in rows.values_list("organization_id", "person_id"):
-            owners[organization_id].add(person_id)
-        people = Membership.objects.filter(organization_id=publisher_id).values_list("person_id", "created_at")
-        return cls(
-            publisher_id=publisher_id,
-            founders=founders,
-            owners=owners,
-            publisher_people=dict(people),
-            backed=frozenset(
-                buyer for buyer, seller in payments if founders.get(buyer, -buyer) != founders.get(seller, -seller)
-            ),
-        )
+        backed = {buyer for buyer, seller in payments if founders.get(buyer, -buyer) != founders.get(seller, -seller)}
+        return cls(publisher_id, founders, frozenset(backed))
 
     def number(self, organization_id: int) -> int:
         """Organizations of one founder are one party. People have positive numbers, as founders."""
         return self.founders.get(organization_id, -organization_id)
 
-    def is_independent(self, organization_id: int, at: datetime) -> bool:
-        """Whether what the organization said then was said by somebody else than the publisher."""
-        if self.number(organization_id) == self.number(self.publisher_id):
-            return False
-        people = {*self.owners.get(organization_id, ()), self.founders.get(organization_id)}
-        return not any(person in people and since <= at for person, since in self.publisher_people.items())
+    def is_independent(self, organization_id: int) -> bool:
+        return self.number(organization_id) != self.number(self.publisher_id)
 
 
 def _founders(organization_ids: Iterable[int]) -> dict[int, int]:

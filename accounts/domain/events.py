@@ -17,5 +17,6 @@ EVENTS: Final[dict[str, str | Promise]] = {
     "license.granted": _("A license begins that you gave or hold"),
     "license.ended": _("A license has ended that you gave or held"),
     "review.posted": _("An experience of yours was rated or reviewed"),
+    "moderation.decided": _("Reviewers decided to hide something of yours, or to show it again"),
     "order.paid": _("An order of yours, or for an offer of yours, is paid"),
 }

@@ -25,6 +25,8 @@ class ReplayReport(models.Model):
     code = models.CharField(max_length=60, blank=True)
     environment_name = models.CharField(max_length=64, blank=True)
     facts = models.JSONField(default=dict)
+    is_by_insiders = models.BooleanField(default=False)
+    """Whether an owner of the organization belonged to the publisher when it was sent: it counts for no quality."""
     duration_seconds = models.FloatField(default=0)
     report = models.JSONField()
     created_at = models.DateTimeField(default=timezone.now)

@@ -107,7 +107,8 @@ class CaseEntry(models.Model):
     actor_kind = models.CharField(max_length=10)
     actor_id = models.BigIntegerField(null=True)
     """A number and no key, as in the audit trail: people may leave."""
-    actor_name = models.CharField(max_length=100)
+    actor_name = models.CharField(max_length=100, blank=True)
+    """Of an agent; a person's name is looked up while they are here."""
     outcome = models.CharField(max_length=6, blank=True)
     reason = models.CharField(max_length=9, choices=Case.Reason.choices, blank=True)
     text = models.TextField(blank=True, max_length=2000)

@@ -44,6 +44,8 @@ class Rating(models.Model):
     os_version = models.CharField(max_length=64, blank=True)
     environment_name = models.CharField(max_length=64, blank=True)
     """Where it was used, coarsely, from the report's facts."""
+    is_by_insiders = models.BooleanField(default=False)
+    """Whether an owner of the organization belonged to the publisher when it was written: it counts for no quality."""
     reply = models.TextField(blank=True, max_length=4000)
     """The publisher's answer, shown below it."""
     replied_at = models.DateTimeField(null=True, blank=True)

@@ -127,7 +127,7 @@ def _context(actor: Actor, seen: moderation.SeenCase) -> dict[str, Any]:
         "item": found.rating,
         "experience": found.experience,
         "name": str(found.experience),
-        "entries": list(found.entries.select_related("organization").order_by("pk")) if is_reviewer else [],
+        "entries": moderation.entries_of(found) if is_reviewer else [],
         "forms": moderation.forms_of(found) if is_reviewer else [],
         "reasons": Case.Reason.choices,
         "is_waiting": is_waiting,

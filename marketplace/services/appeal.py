@@ -12,7 +12,7 @@ from accounts.domain.refusals import Conflict, NotFound
 from accounts.services import audit
 from marketplace.models import Case, CaseEntry
 from marketplace.moderation import APPEAL_SCOPES, may_appeal
-from marketplace.services.report_abuse import checked_statement
+from marketplace.services.report_abuse import checked_statement, name_to_keep
 
 
 def appeal(*, actor: Actor, case_id: uuid.UUID, text: str) -> Case:
@@ -43,7 +43,7 @@ def appeal(*, actor: Actor, case_id: uuid.UUID, text: str) -> Case:
             organization_id=actor.organization_id,
             actor_kind=actor.kind,
             actor_id=actor.id,
-            actor_name=actor.seen_from_outside().name[:100],
+            actor_name=name_to_keep(actor),
             text=said,
         )
         audit.record(

@@ -15,7 +15,8 @@ from accounts.services import audit
 from experiences.services.hide import set_hidden
 from marketplace.models import Case, CaseEntry, Rating
 from marketplace.moderation import REVIEW, may_decide, require_reviewer
-from marketplace.services.report_abuse import checked_statement
+from marketplace.services.notices import tell_author
+from marketplace.services.report_abuse import checked_statement, name_to_keep
 from marketplace.services.scoring import ask_for_score
 
 
@@ -45,6 +46,8 @@ def decide_case(*, actor: Actor, case_id: uuid.UUID, outcome: str, reason: str =
         case.save(update_fields=["state", "outcome", "statement", "reason", "decided_at", "closed_at"])
         _carry_out(case)
         _remember(actor, case, is_appeal=is_appeal)
+        if is_appeal or case.outcome == Case.Outcome.HIDDEN:
+            tell_author(case)
         ask_for_score(case.experience_id)
     return case
 
@@ -102,7 +105,7 @@ def _remember(actor: Actor, case: Case, *, is_appeal: bool) -> None:
         kind=CaseEntry.Kind.CLOSING if is_appeal else CaseEntry.Kind.DECISION,
         actor_kind=actor.kind,
         actor_id=actor.id,
-        actor_name=actor.name[:100],
+        actor_name=name_to_keep(actor),
         outcome=case.outcome,
         reason=case.reason,
         text=case.statement,

@@ -16,7 +16,7 @@ from accounts.services import audit, outbox
 from experiences.models import Experience
 from marketplace.domain.reports import reached_a_step
 from marketplace.domain.reviews import ANSWERS, EFFORTS, TEXT_LIMIT, plain_text, used_in
-from marketplace.interest import belongs_to_any
+from marketplace.interest import belongs_to_any, is_run_by_people_of
 from marketplace.models import Rating, RatingEdit, ReplayReport
 from marketplace.services.pacing import refuse_haste
 from marketplace.services.scoring import ask_for_score
@@ -50,7 +50,11 @@ def rate(*, actor: Actor, experience: Experience, opinion: Opinion, replay_id: u
     opinion = _checked(opinion)
     _refuse_own(actor, experience)
     report = _used_replay(actor.organization_id, experience, replay_id)
-    said = {**asdict(opinion), **used_in(report.facts, report.environment_name)}
+    said = {
+        **asdict(opinion),
+        **used_in(report.facts, report.environment_name),
+        "is_by_insiders": is_run_by_people_of(actor.organization_id, experience.organization_id),
+    }
     edits = RatingEdit.objects.filter(organization_id=actor.organization_id)
     with transaction.atomic(durable=True):
         rating, created = Rating.objects.select_for_update().get_or_create(

@@ -21,6 +21,7 @@ from licensing.services.count_replay import count_replay
 from licensing.services.issue_token import is_counted
 from marketplace.access import entitlement
 from marketplace.domain.reports import TROUBLING, asks_for_proof
+from marketplace.interest import is_run_by_people_of
 from marketplace.models import ReplayReport
 from marketplace.services.scoring import ask_for_score
 
@@ -92,6 +93,7 @@ def _store(actor: Actor, version: Version, report: Report, body: dict[str, Any])
             "code": report.code[:60],
             "environment_name": (report.executor.environment if report.executor else "")[:64],
             "facts": body["facts"],
+            "is_by_insiders": is_run_by_people_of(actor.organization_id, version.experience.organization_id),
             "duration_seconds": max(0.0, report.duration_seconds),
             "report": body,
         },

@@ -54,6 +54,11 @@ def author_of(subject: str, experience: Experience, rating: Rating | None) -> in
     return experience.organization_id
 
 
+def name_to_keep(actor: Actor) -> str:
+    """An agent's. A person is known by their number alone, since an entry cannot be changed when they leave."""
+    return actor.name[:100] if actor.kind == "agent" else ""
+
+
 def checked_statement(text: str) -> str:
     """A few plain sentences. Raises Invalid ``complaint_invalid``."""
     plain = plain_text(text)
@@ -132,7 +137,7 @@ def _add(
         organization_id=actor.organization_id,
         actor_kind=actor.kind,
         actor_id=actor.id,
-        actor_name=actor.seen_from_outside().name[:100],
+        actor_name=name_to_keep(actor),
         reason=reason,
         text=text,
     )

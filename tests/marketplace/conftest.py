@@ -15,7 +15,7 @@ from django.utils import timezone
 from accounts.models import AuditEntry, Organization
 from experiences.models import Attestation, Environment, Experience, ScenarioResult, Verification, Version
 from licensing.models import Acceptance, Grant, Offer
-from marketplace.models import Rating, ReplayReport
+from marketplace.models import Case, CaseEntry, Rating, ReplayReport
 from tests import factories
 from tests.packages import package_bytes
 
@@ -142,7 +142,7 @@ def report_of(version: Version, /, **parts: Any) -> dict[str, Any]:
 
 def counts() -> dict[str, int]:
     """How many rows there are of everything a refusal must not touch."""
-    models = (Acceptance, Experience, Grant, Rating, ReplayReport, Verification, Version)
+    models = (Acceptance, Case, CaseEntry, Experience, Grant, Rating, ReplayReport, Verification, Version)
     return {model.__name__: model.objects.count() for model in models}
 
 

@@ -13,6 +13,8 @@ PUBLIC, PRIVATE = "/api/v1/experiences/acme/write-greeting", "/api/v1/experience
 ABSENT = "/api/v1/experiences/acme/no-such-thing"
 PACKAGE = "/versions/1.0.0/package"
 RATING = {"stars": 5, "replay_id": "6f1de0a2-0000-4000-8000-000000000000"}
+NO_RATING, NO_CASE = "/api/v1/ratings/999999", "/api/v1/cases/6f1de0a2-0000-4000-8000-000000000000"
+ABUSE = {"reason": "spam", "text": "An advertisement."}
 
 # method, path, body, and for each asker: (status, code); code "" where it is no refusal.
 STRANGER, LOOKER, BUYER, OWNER = "stranger", "looker (initech)", "buyer (globex)", "publisher (acme)"
@@ -69,6 +71,28 @@ TABLE: list[tuple[str, str, Any, dict[str, tuple[int, str]]]] = [
     ("PUT", PUBLIC + "/rating", {**RATING, "stars": 6}, {BUYER: (400, "invalid_request")}),
     ("PUT", PUBLIC + "/rating", {**RATING, "text": "x" * 4001}, {BUYER: (400, "invalid_request")}),
     ("PUT", PUBLIC + "/rating", {**RATING, "replay_id": "x"}, {BUYER: (400, "invalid_request")}),
+    ("GET", PUBLIC + "/ratings", None, dict.fromkeys([STRANGER, LOOKER, BUYER, OWNER], (200, ""))),
+    ("GET", PRIVATE + "/ratings", None, {**dict.fromkeys([STRANGER, LOOKER], (404, "not_found")), OWNER: (200, "")}),
+    ("GET", PUBLIC + "/ratings?cursor=bm9uZTpvdXJz", None, {STRANGER: (400, "cursor_invalid")}),
+    ("PUT", NO_RATING + "/reply", {"text": "x"}, dict.fromkeys([STRANGER, LOOKER, OWNER], (404, "not_found"))),
+    ("PUT", NO_RATING + "/helpful", None, dict.fromkeys([STRANGER, LOOKER, OWNER], (404, "not_found"))),
+    ("POST", NO_RATING + "/abuse-reports", ABUSE, dict.fromkeys([STRANGER, LOOKER], (404, "not_found"))),
+    ("PUT", "/api/v1/ratings/9223372036854775808/reply", {"text": "x"}, {OWNER: (404, "not_found")}),
+    (
+        "POST",
+        PUBLIC + "/abuse-reports",
+        ABUSE,
+        {STRANGER: (401, "authentication_required"), OWNER: (403, "own_contribution"), LOOKER: (201, "")},
+    ),
+    ("POST", PUBLIC + "/abuse-reports", {**ABUSE, "reason": "dislike"}, {LOOKER: (400, "invalid_request")}),
+    ("POST", PRIVATE + "/abuse-reports", ABUSE, dict.fromkeys([STRANGER, LOOKER, BUYER], (404, "not_found"))),
+    ("GET", NO_CASE, None, dict.fromkeys([STRANGER, LOOKER, OWNER], (404, "not_found"))),
+    (
+        "POST",
+        NO_CASE + "/appeal",
+        {"text": "x"},
+        {STRANGER: (401, "authentication_required"), OWNER: (404, "not_found")},
+    ),
     ("DELETE", PUBLIC, None, dict.fromkeys([STRANGER, BUYER], (405, "method_not_allowed"))),
     ("GET", "/api/v1/search", None, {STRANGER: (405, "method_not_allowed")}),
     ("GET", "/api/v1/nowhere", None, dict.fromkeys([STRANGER, BUYER], (404, "not_found"))),

@@ -11,7 +11,7 @@ from django.core.management import CommandError, call_command
 from django.db import DatabaseError, connection, transaction
 from django.test import Client
 
-from accounts.models import Membership, Person
+from accounts.models import Membership, OutboxEvent, OutgoingMail, Person
 from marketplace.models import Case, CaseEntry, QualityScore, Rating
 from marketplace.services.name_reviewer import name_reviewer
 from tests import factories
@@ -69,6 +69,14 @@ def test_a_hidden_experience_is_gone_for_all_but_its_publisher_and_says_why(mark
     assert f"/moderation/{case.pk}" in own
     assert Client().get(API, headers=market.key(market.acme).headers).status_code == 200
     assert [entry.organization_id for entry in audit("moderation.decide")] == [market.acme.pk]
+    mail = OutgoingMail.objects.get(to=factories.owner_of(market.acme).email)
+    assert mail.subject == "Hidden by moderation: acme/write-greeting"
+    assert "It endangers who replays it." in mail.body
+    assert f"/moderation/{case.pk}" in mail.body
+    event = OutboxEvent.objects.get(kind="moderation.decided")
+    assert (event.organization_id, event.data["outcome"], event.data["reason"]) == (
+        market.acme.pk, "hidden", "security",
+    )  # fmt: skip
 
 
 def test_what_was_private_reads_as_absent_to_strangers_also_while_hidden(market: Market, reviewer: Person) -> None:
@@ -283,6 +291,43 @@ def test_the_author_does_not_appeal_what_is_open_and_nobody_else_appeals(market:
     denied = call("post", path, market.key(market.acme, "read").headers, {"text": "No."})
     assert (denied.status_code, denied.json()["code"]) == (403, "scope_missing")
     assert Case.objects.get().state == "decided"
+
+
+def test_nobody_hears_of_a_complaint_that_came_to_nothing(market: Market, reviewer: Person) -> None:
+    decide(reported(market), reviewer, "kept")
+    assert not OutgoingMail.objects.filter(subject__contains="acme/write-greeting").exists()
+    assert not OutboxEvent.objects.filter(kind="moderation.decided").exists()
+
+
+def test_a_person_who_reported_is_known_by_name_only_while_they_are_here(market: Market, reviewer: Person) -> None:
+    person = factories.owner_of(market.initech)
+    assert market.signed_in(market.initech).post(f"{PATH}/report", TEXT).status_code == 302
+    case = Case.objects.get()
+    assert case.entries.get().actor_name == ""
+    assert person.email in signed_in(reviewer).get(f"/moderation/{case.pk}").content.decode()
+    Person.objects.filter(pk=person.pk).update(email="deleted-1@deleted.invalid", name="")
+    assert person.email not in signed_in(reviewer).get(f"/moderation/{case.pk}").content.decode()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_decided_by_two_at_once_one_decision_counts(market: Market, reviewer: Person) -> None:
+    second = factories.person("second@example.com", is_staff=True)
+    name_reviewer(email=second.email, is_reviewer=True)
+    case, statuses = reported(market), []
+
+    def run(person: Person, outcome: str) -> None:
+        try:
+            statuses.append(decide(case, person, outcome).status_code)
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=run, args=one) for one in ((reviewer, "hidden"), (second, "kept"))]
+    [thread.start() for thread in threads]
+    [thread.join() for thread in threads]
+    assert sorted(statuses) == [302, 409]
+    case.refresh_from_db()
+    assert case.entries.filter(kind="decision").count() == 1
+    assert (Client().get(API).status_code == 404) == (case.outcome == "hidden")
 
 
 def test_what_was_said_cannot_be_changed(market: Market) -> None:

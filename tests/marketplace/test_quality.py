@@ -17,6 +17,7 @@ from licensing.services.create_offer import Pricing, create_offer
 from licensing.services.place_order import place_order
 from licensing.services.record_invoice import record_invoice
 from marketplace.domain.quality import Evidence, score
+from marketplace.interest import is_run_by_people_of
 from marketplace.models import QualityScore, Rating, ReplayReport
 from marketplace.quality import evidence_of
 from marketplace.services.refresh_quality import refresh_one, refresh_quality
@@ -35,6 +36,7 @@ def report(market: Market, organization: Organization, **parts: Any) -> ReplayRe
     return ReplayReport.objects.create(
         replay_id=body["replay_id"], organization=organization, actor_kind="agent", actor_name="agent",
         version=market.public, outcome=body["outcome"], facts=body["facts"], report=body,
+        is_by_insiders=is_run_by_people_of(organization.pk, market.acme.pk),
     )  # fmt: skip
 
 
@@ -42,6 +44,7 @@ def rate(market: Market, organization: Organization, stars: int) -> Rating:
     return Rating.objects.create(
         experience=market.public.experience, major=1, organization=organization,
         report=report(market, organization), stars=stars,
+        is_by_insiders=is_run_by_people_of(organization.pk, market.acme.pk),
     )  # fmt: skip
 
 
@@ -89,13 +92,23 @@ def test_the_publishers_own_party_counts_for_nothing(market: Market) -> None:
     assert before.value == 0.1
 
 
+def test_what_insiders_say_through_an_organization_of_theirs_counts_for_nothing_then_and_later(market: Market) -> None:
+    market.grant()
+    member = Membership.objects.create(
+        person=factories.owner_of(market.globex), organization=market.acme, role="viewer"
+    )
+    headers, body = market.key(market.globex).headers, report_of(market.public)
+    assert call("post", f"{API}/reports", headers, body).status_code == 201
+    answer = call("put", f"{API}/rating", headers, {"stars": 5, "replay_id": body["replay_id"]})
+    assert answer.status_code == 201
+    member.delete()
+    assert (part(market.public, "ratings")["parties"], part(market.public, "field")["parties"]) == (0, 0)
+
+
 def test_who_joins_the_publisher_later_has_spoken_before(market: Market) -> None:
     rate(market, market.globex, 1)
-    person = factories.owner_of(market.globex)
-    Membership.objects.create(person=person, organization=market.acme, role="viewer")
-    assert part(market.public, "ratings")["parties"] == 1
-    Membership.objects.update(created_at=timezone.now() - timedelta(days=1))
-    assert part(market.public, "ratings")["parties"] == 0
+    Membership.objects.create(person=factories.owner_of(market.globex), organization=market.acme, role="viewer")
+    assert (part(market.public, "ratings")["parties"], part(market.public, "field")["parties"]) == (1, 1)
 
 
 def test_organizations_of_one_founder_are_one_party(market: Market) -> None:
