@@ -31,6 +31,8 @@ COMPARED_LINES: Final = 1_000
 """Longer texts are not compared line by line: that takes time with the square of their length."""
 SHOWN_LINES: Final = 200
 LINE_CHARACTERS: Final = 2_000
+STEP_KEYS: Final = ("title", "run", "shell", "http", "file", "ask", "stdin", "env", "when", "requires", "expect")
+"""What a step says first; the rest follows in the order of the alphabet."""
 PERMISSION_KINDS: Final = ("commands", "write", "network", "tools")
 
 
@@ -181,15 +183,19 @@ def _has_lost_checks(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
 
 
 def _step_text(step: Mapping[str, Any]) -> str:
-    """One line for each thing a step says, lists and scripts opened out, so that lines can be compared."""
-    lines = []
-    for key, value in step.items():
-        if key == "id":
+    """One line for each thing a step says, lists and scripts opened out, so that lines can be compared.
+
+    What is empty says nothing: a stored manifest has a place for everything.
+    """
+    lines: list[str] = []
+    for key in (*STEP_KEYS, *sorted(step.keys() - {*STEP_KEYS, "id"})):
+        value = step.get(key)
+        if value is None or value == "" or value == [] or value == {}:
             continue
         if isinstance(value, str) and "\n" in value:
             lines += [f"{key}:", *(f"  {line}" for line in value.rstrip().split("\n"))]
         elif isinstance(value, Mapping):
-            lines += [f"{key}.{name}: {_text(item)}" for name, item in value.items()]
+            lines += [f"{key}.{name}: {_text(item)}" for name, item in value.items() if item not in (None, "", [], {})]
         elif key == "run":
             lines.append(f"run: {command_line(value)}")
         elif key in ("requires", "expect"):

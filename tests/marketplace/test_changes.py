@@ -72,20 +72,23 @@ def test_steps_are_matched_by_their_id() -> None:
     new = {"id": "look", "run": ["ls", "two words", "${{ parameters.who }}"]}
     changed = {**second, "expect": second["expect"][:1]}
     found = compare(new={"steps": [changed, new, first]})["steps"]
-    assert [(change.kind, change.what, change.effects) for change in found] == [
-        ("changed", "copy", ("checks_less",)),
-        ("added", "look", ()),
-        ("moved", "write", ()),
-    ] or [(change.kind, change.what) for change in found] == [
+    assert [(change.kind, change.what) for change in found if change.kind != "moved"] == [
         ("changed", "copy"),
-        ("moved", "copy"),
         ("added", "look"),
     ]
+    # Of two that changed places one has moved; which one is nobody's matter.
+    assert len([change for change in found if change.kind == "moved"]) == 1
+    assert found[0].effects == ("checks_less",)
     [added] = [change for change in found if change.kind == "added"]
     assert added.lines == (Line("+", "run: ls 'two words' ${{ parameters.who }}"),)
     [gone] = compare(new={"steps": [first]})["steps"]
     assert (gone.kind, gone.what) == ("removed", "copy")
     assert Line("-", "run: cp work/draft.txt work/greeting.txt") in gone.lines
+
+
+def test_what_is_empty_says_nothing() -> None:
+    bare, stored = {"id": "go", "shell": "true"}, {"id": "go", "env": {}, "shell": "true", "expect": [], "when": None}
+    assert compare({"steps": [bare]}, {"steps": [stored]}) == {}
 
 
 def test_a_script_is_compared_line_by_line() -> None:
