@@ -149,6 +149,17 @@ def require_evidence(actor: Actor, experience: Experience) -> None:
     )
 
 
+def superseding(actor: Actor, experience: Experience) -> list[Experience]:
+    """What takes its place, as far as the actor sees it.
+
+    Only its own publisher can say so: nobody leads the users of others away.
+    """
+    rows = visible_experiences(actor).filter(
+        organization_id=experience.organization_id, latest__manifest__supersedes__contains=[str(experience)]
+    )
+    return list(rows.exclude(pk=experience.pk).select_related("organization").order_by("name"))
+
+
 def concerned_organizations(experience: Experience) -> set[int]:
     """The publisher and whoever has a permission on it: whom a change of a version concerns."""
     groups = GroupObjectPermission.objects.filter(

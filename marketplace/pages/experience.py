@@ -13,7 +13,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_safe
 
 from accounts.actors import Actor
-from experiences.access import may_see_evidence, version_for
+from experiences.access import may_see_evidence, superseding, version_for
 from experiences.models import CheckStrength, Experience, Version
 from experiences.selectors import strengths_of
 from licensing.drivers import PAID_KINDS
@@ -44,6 +44,7 @@ def experience(request: HttpRequest, organization: str, name: str) -> HttpRespon
     rating, ratings = best_of(actor, found)
     context = {
         **_head(found, version),
+        "superseded_by": superseding(actor, found),
         **_license(actor, found),
         **procedure(version, session_facts(request)),
         **_origin(version),
@@ -76,6 +77,7 @@ def version(request: HttpRequest, organization: str, name: str, version: str) ->
     may_publish = actor.acts_for(found.experience.organization_id) and "publish" in actor.scopes
     context = {
         **_head(found.experience, found),
+        "superseded_by": superseding(actor, found.experience),
         **procedure(found, session_facts(request)),
         **_origin(found),
         "frontier": frontier.sheets(found, is_full=False),

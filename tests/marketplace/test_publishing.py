@@ -140,3 +140,16 @@ def test_only_publishers_withdraw(market: Market) -> None:
             assert answer.status_code == 403
     market.public.refresh_from_db()
     assert market.public.yanked_at is None
+
+
+def test_a_page_leads_to_what_supersedes_it_when_its_own_publisher_says_so(market: Market) -> None:
+    page = "/experiences/acme/write-greeting"
+    publish(market.globex, name="hijack", title="Take their users", supersedes=["acme/write-greeting"])
+    publish(market.acme, visibility="organization", name="inner", title="Not yet", supersedes=["acme/write-greeting"])
+    assert "takes its place" not in Client().get(page).content.decode()
+    publish(market.acme, name="greet-better", title="Greet better", supersedes=["acme/write-greeting"])
+    for path in (page, f"{page}/1.0.0"):
+        text = Client().get(path).content.decode()
+        assert text.count("takes its place") == 1
+        assert 'href="/experiences/acme/greet-better">Greet better' in text
+    assert "Not yet" in market.signed_in(market.acme).get(page).content.decode()
