@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from django.utils.translation import gettext as _
+
 from accounts.domain.refusals import Forbidden, Unauthenticated
 
 Role = Literal["owner", "publisher", "buyer", "viewer"]
@@ -54,8 +56,8 @@ class Actor:
         if not self.is_known:
             raise Unauthenticated(
                 "authentication_required",
-                "This needs a signed-in person or an API key.",
-                "Sign in, or send 'Authorization: Bearer kk_…'.",
+                _("This needs a signed-in person or an API key."),
+                _("Sign in, or send 'Authorization: Bearer kk_…'."),
             )
 
     def require(self, scope: Scope, organization_id: int | None = None) -> None:
@@ -64,14 +66,14 @@ class Actor:
         if organization_id is not None and not self.acts_for(organization_id):
             raise Forbidden(
                 "wrong_organization",
-                "You are acting for another organization.",
-                "Use a key of the organization that owns this.",
+                _("You are acting for another organization."),
+                _("Choose the organization that owns this in the menu, or use a key of it."),
             )
         if scope not in self.scopes:
             raise Forbidden(
                 "scope_missing",
-                f"This needs the scope '{scope}', which your key or role does not have.",
-                "Ask an owner of your organization for a key or a role with it.",
+                _("This needs the scope '{scope}', which your key or role does not have.").format(scope=scope),
+                _("Ask an owner of your organization for a key or a role with it."),
                 {"scope": scope},
             )
 

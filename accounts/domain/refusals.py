@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+from django.utils.translation import gettext as _
+
 
 class Refusal(Exception):
     """An expected refusal. Interfaces render it; nothing else catches it.
@@ -47,8 +49,8 @@ class NotFound(Refusal):
     def __init__(self, what: str = "") -> None:
         super().__init__(
             "not_found",
-            f"There is no {what or 'such thing'} here, or it is not open to you.",
-            "Check the name, and whether you are signed in for the right organization.",
+            _("There is no {what} here, or it is not open to you.").format(what=what or _("such thing")),
+            _("Check the name, and whether you are signed in for the right organization."),
         )
 
 

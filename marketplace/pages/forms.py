@@ -7,7 +7,7 @@ from typing import Any
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
-from accounts.actors import AGENT_SCOPES, SCOPES
+from accounts.actors import AGENT_SCOPES, SCOPES, Actor
 from accounts.models import SLUG, Agent, Membership
 
 MYSELF = "me"
@@ -49,12 +49,14 @@ class KeyForm(forms.Form):
         initial=90,
     )
 
-    def __init__(self, *args: Any, agents: list[Agent], **kwargs: Any) -> None:
+    def __init__(self, *args: Any, agents: list[Agent], actor: Actor, **kwargs: Any) -> None:
+        """Owners make keys for agents and for themselves, others for themselves, with what their role allows."""
         super().__init__(*args, **kwargs)
         holder, scopes = self.fields["holder"], self.fields["scopes"]
         assert isinstance(holder, forms.ChoiceField)
         assert isinstance(scopes, forms.MultipleChoiceField)
-        active = [(str(agent.id), agent.name) for agent in agents if agent.is_active]
+        may_choose = "admin" in actor.scopes
+        active = [(str(agent.id), agent.name) for agent in agents if agent.is_active and may_choose]
         holder.choices = [*active, (MYSELF, _("me"))]
-        scopes.choices = [(scope, SCOPE_LABELS[scope]) for scope in SCOPES]
-        scopes.initial = sorted(AGENT_SCOPES - {"publish", "license", "purchase"})
+        scopes.choices = [(scope, SCOPE_LABELS[scope]) for scope in SCOPES if scope in actor.scopes]
+        scopes.initial = sorted((AGENT_SCOPES & actor.scopes) - {"publish", "license", "purchase"})

@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from accounts.access import ACTING_ORGANIZATION, memberships_of, open_invitation_for, organization_for
+from accounts.access import ACTING_ORGANIZATION, agent_for, memberships_of, open_invitation_for, organization_for
 from accounts.actors import Actor
 from accounts.domain.refusals import NotFound, Refusal
 from accounts.models import Membership, Organization
@@ -25,6 +25,7 @@ from accounts.services.answer_invitation import revoke_invitation
 from accounts.services.change_role import change_role
 from accounts.services.create_agent import create_agent
 from accounts.services.create_organization import create_organization
+from accounts.services.deactivate_agent import deactivate_agent
 from accounts.services.invite_member import invite_member
 from accounts.services.issue_key import issue_key
 from accounts.services.remove_member import remove_member
@@ -151,8 +152,8 @@ def agents(request: HttpRequest, slug: str) -> HttpResponse:
         refused = context.get("problem") or context.get("agent_problem")
         status = refused.status if refused else 200 if context.get("secret") else 422
     rows = list(organization.agents.order_by("name"))
-    context.setdefault("form", KeyForm(agents=rows))
-    context["agents"] = rows
+    context.setdefault("form", KeyForm(agents=rows, actor=actor))
+    context |= {"agents": rows, "may_make_keys": actor.acts_for(organization.pk)}
     context |= {"policy": sold.policy_of(organization), "currencies": CURRENCIES}
     context["keys"] = list(organization.api_keys.select_related("agent", "person").order_by("-created_at")[:100])
     return render(request, "accounts/organization_agents.html", context, status=status)
@@ -167,6 +168,9 @@ def _change_agents(request: HttpRequest, actor: Actor, organization: Organizatio
         except Refusal as refusal:
             return {"agent_problem": refusal, "agent_name": name[:64]}
         return {"done": _("The agent is created.")}
+    if wanted == "deactivate_agent":
+        deactivate_agent(actor=actor, agent=agent_for(organization, request.POST.get("agent", "")[:64]))
+        return {"done": _("The agent is switched off for good, and its keys are revoked.")}
     if wanted == "revoke_key":
         key = organization.api_keys.filter(pk=_number(request.POST.get("key"))).first()
         if key is None:
@@ -186,7 +190,7 @@ def _change_agents(request: HttpRequest, actor: Actor, organization: Organizatio
 
 def _issue_key(request: HttpRequest, actor: Actor, organization: Organization) -> dict[str, Any]:
     rows = list(organization.agents.filter(is_active=True))
-    form = KeyForm(request.POST, agents=rows)
+    form = KeyForm(request.POST, agents=rows, actor=actor)
     if not form.is_valid():
         return {"form": form}
     wanted = form.cleaned_data

@@ -70,7 +70,12 @@ def test_whoever_signs_up_in_japanese_keeps_it(db: None) -> None:
     client = Client(headers={"accept-language": "ja"})
     form = {"email": "new@example.com", "password1": PASSWORD, "password2": PASSWORD}
     assert client.post("/accounts/signup/", form).status_code == 302
-    assert Person.objects.get().language == "ja"
+    person = Person.objects.get()
+    assert person.language == "ja"
+    new = "another horse and battery"
+    client.post("/accounts/password/change/", {"oldpassword": PASSWORD, "password1": new, "password2": new})
+    entries = AuditEntry.objects.filter(actor_id=person.pk, target="new@example.com").order_by("pk")
+    assert list(entries.values_list("action", flat=True)) == ["person.register", "person.password"]
 
 
 # --- signing in
