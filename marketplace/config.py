@@ -45,12 +45,17 @@ class MailServer:
 def mail_server_of(url: str) -> MailServer:
     """Raises ValueError, which never repeats the password. A server on loopback is spoken to in the clear."""
     parts = urlsplit(url)
+    try:
+        port = parts.port
+    except ValueError:
+        # The reason would show what stands where the port belongs: a password with a slash, say.
+        raise ValueError("its port is no number; write / in a password as %2F") from None
     if parts.scheme not in ("smtp", "smtps") or not parts.hostname:
         raise ValueError("it is no smtp:// or smtps:// address")
     is_tls, is_local = parts.scheme == "smtps", parts.hostname in ("localhost", "127.0.0.1", "::1")
     return MailServer(
         host=parts.hostname,
-        port=parts.port or (465 if is_tls else 587),
+        port=port or (465 if is_tls else 587),
         user=unquote(parts.username or ""),
         password=unquote(parts.password or ""),
         uses_tls=is_tls,
