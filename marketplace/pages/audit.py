@@ -25,6 +25,7 @@ from accounts.selectors import audit_entries_of
 from licensing.domain.statements import inert
 from marketplace.pages.base import acting, page
 from marketplace.pages.frame import organization_frame
+from marketplace.pages.identifiers import row_number
 
 SHOWN = 50
 ROWS_MAX = 100_000
@@ -48,9 +49,8 @@ def audit(request: HttpRequest, slug: str) -> HttpResponse:
     except Invalid as refusal:
         problem = refusal
     rows = audit_entries_of(organization, wanted).order_by("-pk")
-    before = request.GET.get("before", "")
-    if before.isascii() and before.isdecimal() and len(before) < 19:
-        rows = rows.filter(pk__lt=int(before))
+    if before := row_number(request.GET.get("before")):
+        rows = rows.filter(pk__lt=before)
     shown = [] if problem else list(rows[: SHOWN + 1])
     context: dict[str, Any] = {
         **organization_frame(actor, organization, "audit"),

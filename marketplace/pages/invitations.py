@@ -18,6 +18,7 @@ from accounts.services.answer_invitation import accept_invitation
 from accounts.services.transfer_ownership import transfer_ownership
 from marketplace.pages.base import acting, page, person_of
 from marketplace.pages.frame import organization_frame
+from marketplace.pages.identifiers import row_number
 from marketplace.services.close_organization import close_organization
 
 
@@ -69,9 +70,7 @@ def hand_over(request: HttpRequest, slug: str) -> HttpResponse:
                 return redirect("account")
             if request.POST.get("do") != "transfer":
                 raise NotFound(_("action"))
-            number = request.POST.get("person", "")
-            known = number.isascii() and number.isdecimal() and len(number) < 19
-            heir = member_for(organization, int(number) if known else 0)
+            heir = member_for(organization, row_number(request.POST.get("person")))
             own_role = request.POST.get("own_role", "")
             transfer_ownership(actor=actor, organization=organization, person=heir.person, own_role=own_role)
             messages.success(request, _("{name} is the owner now.").format(name=heir.person))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import timedelta
 from typing import Any
-from uuid import UUID
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
@@ -41,6 +40,7 @@ from marketplace import selectors
 from marketplace.pages.base import acting, page, person_of
 from marketplace.pages.forms import KeyForm, MemberForm, OrganizationForm
 from marketplace.pages.frame import organization_frame
+from marketplace.pages.identifiers import row_number, row_uuid
 from marketplace.pages.sales import policy_values
 from marketplace.publishing import published_by
 
@@ -119,10 +119,10 @@ def _change_members(request: HttpRequest, actor: Actor, organization: Organizati
         invite_member(actor=actor, organization=organization, **form.cleaned_data)
         return _("The invitation is on its way by mail. Its link works for seven days.")
     if wanted == "uninvite":
-        found = open_invitation_for(organization, _uuid(request.POST.get("invitation")))
+        found = open_invitation_for(organization, row_uuid(request.POST.get("invitation")))
         revoke_invitation(actor=actor, invitation=found)
         return _("The invitation is taken back.")
-    member = organization.memberships.filter(person_id=_number(request.POST.get("person"))).first()
+    member = organization.memberships.filter(person_id=row_number(request.POST.get("person"))).first()
     if member is None:
         raise NotFound(_("member"))
     if wanted == "change":
@@ -172,7 +172,7 @@ def _change_agents(request: HttpRequest, actor: Actor, organization: Organizatio
         deactivate_agent(actor=actor, agent=agent_for(organization, request.POST.get("agent", "")[:64]))
         return {"done": _("The agent is switched off for good, and its keys are revoked.")}
     if wanted == "revoke_key":
-        key = organization.api_keys.filter(pk=_number(request.POST.get("key"))).first()
+        key = organization.api_keys.filter(pk=row_number(request.POST.get("key"))).first()
         if key is None:
             raise NotFound(_("key"))
         revoke_key(actor=actor, key=key)
@@ -269,16 +269,3 @@ def published(request: HttpRequest, slug: str) -> HttpResponse:
 def _line(text: str) -> str:
     """One line without the control characters that a form can smuggle in."""
     return " ".join("".join(sign if sign.isprintable() else " " for sign in text).split())
-
-
-def _number(text: str | None) -> int:
-    """A row's number as a form sends it; 0, which no row has, for anything else."""
-    return int(text) if text and text.isascii() and text.isdecimal() and len(text) < 19 else 0
-
-
-def _uuid(text: str | None) -> UUID:
-    """A row's number as a form sends it; the nil UUID, which no row has, for anything else."""
-    try:
-        return UUID(text or "")
-    except ValueError:
-        return UUID(int=0)

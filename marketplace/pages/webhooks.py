@@ -25,6 +25,7 @@ from accounts.services.create_webhook import create_webhook
 from accounts.services.resend_webhook import redeliver, send_test
 from marketplace.pages.base import acting, page
 from marketplace.pages.frame import organization_frame
+from marketplace.pages.identifiers import row_number
 
 DELIVERIES_SHOWN = 25
 
@@ -92,9 +93,7 @@ def _change(request: HttpRequest, actor: Actor, organization: Organization, foun
         send_test(actor=actor, webhook=found)
         messages.success(request, _("A test is on its way. Load this page again to see how it went."))
     elif wanted == "redeliver":
-        number = request.POST.get("delivery", "")
-        known = number.isascii() and number.isdecimal() and len(number) < 19
-        redeliver(actor=actor, delivery=delivery_for(found, int(number) if known else 0))
+        redeliver(actor=actor, delivery=delivery_for(found, row_number(request.POST.get("delivery"))))
         messages.success(request, _("It is sent again. Load this page again to see how it went."))
     elif wanted in ("on", "off"):
         change_webhook(actor=actor, webhook=found, is_active=wanted == "on")
