@@ -112,3 +112,5 @@ def test_a_person_sees_the_hosts(folder: Path, served: tuple[int, list[bytes]]) 
     assert "From its sandbox it wants to reach:" in shown
     assert f"127.0.0.1:{served[0]}" in shown
     assert "Allowed of inner networks: 127.0.0.1" in shown
+    assert f"GET 127.0.0.1:{served[0]}" in shown
+    assert "let through" in shown

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from keiken.replay.report import Verdict
-from keiken.sandbox.protocol import Driver
+from keiken.sandbox.protocol import Driver, Egress
 
 THROUGH, REFUSED = "[through]", "[refused]"
 SAYS_REFUSED = f"file('work/claim').text.startsWith('{REFUSED}')"
@@ -98,6 +98,10 @@ class Attack:
     code: str = ""
     limits: Mapping[str, Any] = field(default_factory=dict)
     files: Mapping[str, bytes] = field(default_factory=dict)
+    network: Sequence[str] = ()
+    """What the package declares; ``{PORT}`` and the like are filled in from what it aims at."""
+    egress: Egress | None = None
+    """The leave it was given."""
     outside: Callable[[Place], AbstractContextManager[Outside]] = nothing
     pen: Sequence[str] = ()
     outputs: Mapping[str, str] = field(default_factory=dict)

@@ -12,6 +12,7 @@ import yaml
 from keiken.package import Package, load
 from keiken.replay import ScenarioVerdict, prove
 from keiken.sandbox import environments
+from keiken.sandbox.egress.leave import WithLeave
 from keiken.sandbox.protocol import Capability, Driver, Limits, Sandbox
 from tests.sandbox_escapes.attack import Attack, Outside, Place, Probe, Seen
 from tests.sandbox_escapes.prelude import PRELUDE
@@ -54,7 +55,11 @@ def manifest(attack: Attack, place: Place, env: Mapping[str, str]) -> dict[str, 
         "version": "1.0.0",
         "title": f"An attack: {attack.name}",
         "license": "Apache-2.0",
-        "permissions": {"commands": list(attack.commands), "write": ["work/**"]},
+        "permissions": {
+            "commands": list(attack.commands),
+            "write": ["work/**"],
+            "network": [pattern.format_map(env) for pattern in attack.network],
+        },
         "steps": [
             {
                 "id": step_id,
@@ -106,7 +111,7 @@ class _Probing:
 def attempt(attack: Attack, driver: Driver, place: Place, outside: Outside) -> tuple[ScenarioVerdict, Seen]:
     """Prove the attack's scenario in the driver's sandbox: the verdict, and all that came back."""
     made = package(attack, place, outside.env)
-    probing = _Probing(driver, attack.probe)
+    probing = _Probing(WithLeave(driver, attack.egress) if attack.egress else driver, attack.probe)
     verdict = prove(
         made,
         made.manifest.scenarios[0],

@@ -15,6 +15,7 @@ from keiken.package import Package
 from keiken.replay import Report, plan
 from keiken.replay.report import StepRecord
 
+SHOWN_CONNECTIONS = 50
 MARKS = {"succeeded": ("✓", "green"), "skipped": ("–", "dim"), "diverged": ("✗", "red"), "failed": ("✗", "red")}
 
 
@@ -90,6 +91,7 @@ def shown(report: Report) -> list[Any]:
     lines += _stopped(report)
     for name, value in report.result.items():
         lines.append(f"{name}: {value}")
+    lines += _network(report)
     where = report.executor
     place = _(" in {environment} ({driver}, {isolation})").format(**where.model_dump()) if where else ""
     lines.append(
@@ -100,6 +102,21 @@ def shown(report: Report) -> list[Any]:
         done = ", ".join(f"{record.id} {record.status}" for record in report.undo)
         lines.append(_("Undone: {steps}").format(steps=done))
     return lines
+
+
+def _network(report: Report) -> list[Any]:
+    """What it asked of the network from its sandbox, let through or not."""
+    rows = [
+        (
+            one.step,
+            f"{one.method} {one.host}:{one.port}" if one.host else "—",
+            one.address or "—",
+            word(one.code) if one.code else _("let through"),
+            one.count,
+        )
+        for one in report.network[:SHOWN_CONNECTIONS]
+    ]
+    return [table([_("step"), _("network"), _("address"), _("result"), _("times")], rows)] if rows else []
 
 
 def _stopped(report: Report) -> list[Any]:

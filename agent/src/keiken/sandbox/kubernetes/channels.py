@@ -6,6 +6,7 @@ The status on channel 3 comes from the cluster, not from the container.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import ssl
 from collections.abc import Mapping, Sequence
@@ -29,8 +30,8 @@ class ExecutionLost(Exception):
 class Execution:
     """A command under way. ``status`` is the cluster's word once there is one."""
 
-    def __init__(self, connection: Any) -> None:
-        self._connection = connection
+    def __init__(self, connection: Any, stack: contextlib.ExitStack) -> None:
+        self._connection, self._stack = connection, stack
         self.status: Mapping[str, Any] | None = None
 
     @classmethod
@@ -45,8 +46,9 @@ class Execution:
         query = [("container", container), ("stdin", str(stdin).lower()), ("stdout", "true"), ("stderr", "true")]
         query += [("command", word) for word in argv]
         url = f"{api.pods_url}/{quote(pod)}/exec?{urlencode(query)}"
+        stack = contextlib.ExitStack()
         try:
-            connection = connect(
+            manager = connect(
                 "ws" + url.removeprefix("http"),
                 subprotocols=[Subprotocol(PROTOCOL)],
                 additional_headers=api.headers(),
@@ -57,6 +59,7 @@ class Execution:
                 compression=None,
                 user_agent_header="keiken",
             )
+            connection = stack.enter_context(manager)
         except InvalidStatus as refused:
             raise refusal(refused.response.status_code, refused.response.body or b"") from refused
         except (InvalidHandshake, OSError, ssl.SSLError, TimeoutError) as trouble:
@@ -65,7 +68,7 @@ class Execution:
                 _("The cluster's API does not let a command be started: {why}").format(why=trouble),
                 _("It must speak {protocol} (Kubernetes 1.30 or newer).").format(protocol=PROTOCOL),
             ) from trouble
-        return cls(connection)
+        return cls(connection, stack)
 
     def send(self, content: bytes) -> None:
         """Raises ExecutionLost."""
@@ -105,7 +108,7 @@ class Execution:
             return data[0], data[1:]
 
     def close(self) -> None:
-        self._connection.close()
+        self._stack.close()
 
     def __enter__(self) -> Self:
         return self
