@@ -11,7 +11,7 @@ from keiken import sandbox
 from keiken.errors import SandboxUnavailable, UsageError
 from keiken.sandbox import working_driver
 from keiken.sandbox.policy import DRIVERS, Policy, policy_here, policy_of
-from keiken.sandbox.protocol import Capability, Isolation
+from keiken.sandbox.protocol import Capability, Egress, Isolation
 
 
 @dataclass
@@ -49,6 +49,19 @@ def test_the_order_is_the_operators(shams: dict[str, Sham]) -> None:
     assert working_driver(policy=Policy(order=("oci", "bubblewrap"))).name == "oci"
     shams["bubblewrap"].working = False
     assert working_driver(policy=Policy()).name == "oci"
+
+
+def test_only_the_operators_leave_opens_a_way_out(shams: dict[str, Sham]) -> None:
+    opened: list[Any] = []
+    shams["bubblewrap"].open = lambda **given: opened.append(given["egress"])  # type: ignore[method-assign]
+    wanted: dict[str, Any] = {"environment": None, "package": None, "commands": (), "network": (), "limits": None}
+    leave = Egress(addresses=frozenset({"10.0.0.1"}))
+    given = working_driver(policy=Policy(egress=leave))
+    assert given.name == "bubblewrap"
+    given.open(**wanted)
+    assert opened == [leave]
+    assert working_driver(policy=Policy()) is shams["bubblewrap"]
+    assert policy_of("", "").egress is None
 
 
 def test_a_driver_that_is_not_in_the_order_is_not_used_in_place_of_one_that_fails(shams: dict[str, Sham]) -> None:

@@ -55,6 +55,12 @@ def test_the_statement_has_the_shape_of_in_toto_and_test_result() -> None:
     assert predicate[EXTENSION]["timeVerified"] == "2026-11-23T12:00:00+00:00"
 
 
+def test_a_proof_that_reached_other_machines_says_which() -> None:
+    assert "network" not in verification_statement(VERIFIED)["predicate"][EXTENSION]
+    reached = replace(VERIFIED, network=["b.example:443", "a.example:80", "b.example:443"])
+    assert verification_statement(reached)["predicate"][EXTENSION]["network"] == ["a.example:80", "b.example:443"]
+
+
 @pytest.mark.parametrize(
     ("verdict", "result"),
     [

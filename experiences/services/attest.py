@@ -76,5 +76,11 @@ def statement_of(row: Verification) -> dict[str, Any]:
             verified_at=row.finished_at,
             valid_until=row.finished_at + validity(),
             check_strength=figures_of(row),
+            network=[
+                f"{one['host']}:{one['port']}"
+                for result in results
+                for one in result.report.get("network", ())
+                if not one["code"]
+            ],
         )
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +13,12 @@ from accounts.models import Organization
 from experiences.blobs import name_of
 from experiences.models import Attestation, ScenarioResult, Verification, Version
 from experiences.services import proving
-from experiences.services.attest import attest
+from experiences.services.attest import attest, statement_of
 from experiences.services.claim import tell_waiting
 from experiences.services.verify import verify_next
 from keiken.errors import PackageError, SandboxUnavailable
 from keiken.replay import ScenarioVerdict
+from keiken.sandbox import working_driver
 from keiken.sandbox.protocol import Capability, Environment
 from marketplace.config import read_configuration
 from tests import factories
@@ -171,6 +174,53 @@ def test_what_the_operators_policy_refuses_proves_nothing_and_the_note_names_the
     assert "'virtual-machine'" in row.operator_note
     assert "(oci: namespace)" in row.operator_note
     assert_nothing_was_concluded()
+
+
+def test_a_declared_network_is_reached_only_by_the_operators_leave_and_the_statement_says_so(
+    transactional_db: None, sent: list[Any], settings: Any
+) -> None:
+    ask = (
+        "use IO::Socket::INET; my $s = IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => 3128) or exit 9;"
+        ' print $s "GET http://$ARGV[0]/ HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n"; local $/;'
+        " open(my $f, '>', 'work/word'); print $f <$s>; close $f;"
+    )
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=_answer_once, args=[listener], daemon=True).start()
+        address = f"127.0.0.1:{listener.getsockname()[1]}"
+        parts: dict[str, Any] = {
+            "permissions": {"commands": ["perl"], "network": [address]},
+            "parameters": {},
+            "steps": [
+                {"id": "ask", "run": ["perl", "scripts/ask.pl", address], "expect": ["file('work/word').exists"]},
+            ],
+            "result": {},
+            "scenarios": [
+                {"name": "a word", "environments": HERE, "expect": ["file('work/word').text.endsWith('word')"]},
+            ],
+            "files": {"scripts/ask.pl": ask},
+        }
+        publish(factories.organization("acme"), **parts)
+        row = verify_next(environment_names=HERE)
+        assert row is not None
+        assert (row.verdict, row.results.get().report["code"]) == ("inconclusive", "network_not_available")
+        publish(Organization.objects.get(), version="1.0.1", **parts)
+        environ = {"KEIKEN_VERIFY_NETWORK": "true", "KEIKEN_VERIFY_ADDRESSES": "127.0.0.1"}
+        leave = read_configuration(environ).sandbox_policy
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("experiences.services.verify.working_driver", lambda **_policy: working_driver(policy=leave))
+            row = verify_next(environment_names=HERE)
+    assert row is not None
+    assert row.verdict == "passed", row.results.get().reason
+    extension = statement_of(row)["predicate"]["https://keiken.example/attestation/verification/v1"]
+    assert extension["network"] == [address]
+
+
+def _answer_once(listener: socket.socket) -> None:
+    """A word for whoever asks first; the run without steps and the mutants find nobody."""
+    client, _peer = listener.accept()
+    with client:
+        client.recv(65_536)
+        client.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nword")
 
 
 def test_the_note_goes_to_rows_of_these_environments_only(version: Version) -> None:

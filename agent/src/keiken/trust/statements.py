@@ -43,6 +43,8 @@ class Verified:
     """When it no longer counts as proof, by the policy of whoever signs; None for a statement without an end."""
     check_strength: Mapping[str, Any] = field(default_factory=dict)
     """``caught`` of ``n`` mutants with ``lower95`` and ``upper95``; empty where the checks were not graded."""
+    network: Sequence[str] = ()
+    """``host:port`` of what was reached from the sandbox: a proof with a network can end differently another day."""
 
 
 def verification_statement(verified: Verified) -> dict[str, Any]:
@@ -78,6 +80,7 @@ def verification_statement(verified: Verified) -> dict[str, Any]:
                 "timeVerified": verified.verified_at.isoformat(),
                 **({"validUntil": verified.valid_until.isoformat()} if verified.valid_until else {}),
                 **({"checkStrength": dict(verified.check_strength)} if verified.check_strength else {}),
+                **({"network": sorted(set(verified.network))} if verified.network else {}),
             },
         },
     }
