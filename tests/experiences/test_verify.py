@@ -182,7 +182,7 @@ def test_a_declared_network_is_reached_only_by_the_operators_leave_and_the_state
     ask = (
         "use IO::Socket::INET; my $s = IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => 3128) or exit 9;"
         ' print $s "GET http://$ARGV[0]/ HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n"; local $/;'
-        " open(my $f, '>', 'work/word'); print $f <$s>; close $f;"
+        " open(my $f, '>', 'work/word'); my $got = <$s>; print $f $got; close $f;"
     )
     with socket.create_server(("127.0.0.1", 0)) as listener:
         threading.Thread(target=_answer_once, args=[listener], daemon=True).start()
