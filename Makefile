@@ -8,7 +8,7 @@ READY := $(VENV)/.ready
 BROWSER := $(VENV)/.browser
 PYTEST_ARGS ?=
 
-.PHONY: help setup demo serve stop test browser check bench strength soak bench-download stripe-fixtures corpus format messages requirements environments environments-all clean
+.PHONY: help setup demo serve stop test browser check bench relevance bench-search strength soak bench-download stripe-fixtures corpus format messages requirements environments environments-all clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -60,6 +60,12 @@ strength: setup ## Grade the checks of all examples: every wrong effect there is
 
 soak: setup ## A farm that is abused while it works: kill -9, lost messages, a database that restarts; prints the count
 	@$(BIN)/python scripts/soak.py $(SOAK_ARGS)
+
+relevance: setup ## How well a search orders what it finds: nDCG@10 over the judged queries, and the worst of them
+	@$(BIN)/pytest -q -s -p no:xdist tests/experiences/test_relevance.py
+
+bench-search: setup ## What a search costs at 10,000, 100,000 and 1,000,000 versions, also as a ratio within the run
+	@$(BIN)/python scripts/bench_search.py $(BENCH_ARGS)
 
 bench: setup ## What proving costs, as ratios taken in one run on this machine (not a test)
 	@$(BIN)/python scripts/bench.py

@@ -85,9 +85,11 @@ def _impacts(index: Index, item: Sought, places: int) -> list[tuple[NDArray[Any]
 
 
 def _mostly(index: Index, required: Sequence[Sought], informations: dict[str, float], places: int) -> NDArray[np.bool_]:
-    total = sum(informations[item.word] for item in required)
+    """A word that no listing has says nothing about any of them."""
+    known = [item for item in required if any(index.frequency(other.key) for other in item.alternatives)]
+    total = sum(informations[item.word] for item in known)
     share = np.zeros(places, dtype=np.float32)
-    for item in required:
+    for item in known:
         for at, _impact in _impacts(index, item, places):
             share[at] += np.float32(informations[item.word] / total)
     return share >= ENOUGH
