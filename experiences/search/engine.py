@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from experiences.domain.terms import fields_of, topic_key
 from experiences.search.columns import Columns, Listing, Sort, figures, proof_buckets, topic_postings, worth
-from experiences.search.facets import Filters, class_counts, passing, topic_counts, value_counts
+from experiences.search.facets import ClassValues, Filters, class_counts, passing, topic_counts, value_counts
 from experiences.search.fitting import Conditions, ConditionSets
 from experiences.search.postings import Index, segment_of
-from experiences.search.ranking import FEW_HITS, Scores, Sought, best, scores_of
+from experiences.search.ranking import Matches, Sought, best, matches_of, merged
 
 Fit = Literal["any", "fits", "nearly"]
 NEARLY_UNMET = 2
@@ -82,6 +82,7 @@ class Engine:
         self.columns = Columns()
         self.index = Index()
         self._changed = 0
+        self._class_values = ClassValues([])
         self._figures: dict[str, tuple[tuple[int, ...], NDArray[Any]]] = {}
 
     # --- what is listed
@@ -134,26 +135,37 @@ class Engine:
     # --- what is asked
 
     def search(self, request: Request) -> Answer:
-        columns, code = self.columns, self._code(request)
-        scores = scores_of(self.index, request.sought, len(columns)) if request.sought else None
-        base = self._allowed(request, scores)
-        unmet = self._unmet(request)
+        code, unmet = self._code(request), self._unmet(request)
+        base = self._allowed(request)
         if unmet is not None and request.fit != "any":
             base &= unmet <= (0 if request.fit == "fits" else NEARLY_UNMET)
-        hits = self._worded(request, base, scores)
-        lut = passing(columns.classes.values, request.filters)
-        found = np.flatnonzero(hits)
-        if not lut.lets_all:
-            found = found[lut.all[code[found]]]
-        of_any_publisher, found = found, self._of_publishers(found, request)
-        chosen = found[self._order(request, found, scores, unmet)]
+        wide = self._matches(request, base)
+        lets = passing(self._classes(), request.filters)
+        of_any_publisher = wide if lets.lets_all else wide.only(lets.all[code[wide.places]])
+        found = self._of_publishers(of_any_publisher, request)
+        chosen = found.places[self._order(request, found, unmet)]
+        facets = {}
+        if request.with_facets:
+            counted = self._of_publishers(wide, request).places
+            facets = class_counts(self._classes(), lets, code[counted])
+            facets["topic"] = topic_counts(self.columns, self.index, found.places)
+            publishers = self.columns["organization"][of_any_publisher.places]
+            facets["publisher"] = value_counts(publishers, self.columns.organizations.values)
         return Answer(
-            total=len(found),
+            total=len(found.places),
             places=tuple(self._place(int(place), request, unmet) for place in chosen),
-            facets=self._facets(request, hits, found, of_any_publisher, code) if request.with_facets else {},
+            facets=facets,
         )
 
-    def _allowed(self, request: Request, scores: Scores | None) -> NDArray[np.bool_]:
+    def _matches(self, request: Request, base: NDArray[np.bool_]) -> Matches:
+        if request.sought:
+            near = self.columns.places(request.ranks) if request.ranks else None
+            return matches_of(self.index, request.sought, base, near)
+        places = np.flatnonzero(base)
+        return Matches(places, np.zeros(len(places), dtype=np.float32), np.ones(len(places), dtype=np.bool_))
+
+    def _allowed(self, request: Request) -> NDArray[np.bool_]:
+        """What the asker may see, of what has the topics and none of the words that were excluded."""
         columns = self.columns
         seen: NDArray[np.bool_] = columns["public"] & columns["alive"]
         own = columns.organizations.known(request.organization_id)
@@ -174,13 +186,12 @@ class Engine:
             self._leave_out(seen, keys)
         return seen
 
-    def _of_publishers(self, places: NDArray[Any], request: Request) -> NDArray[Any]:
+    def _of_publishers(self, found: Matches, request: Request) -> Matches:
         if not request.filters.publishers:
-            return places
+            return found
         known = [self.columns.organizations.known(number) for number in request.filters.publishers]
         wanted = [number for number in known if number is not None]
-        kept: NDArray[Any] = places[np.isin(self.columns["organization"][places], wanted)]
-        return kept
+        return found.only(np.isin(self.columns["organization"][found.places], wanted))
 
     def _leave_out(self, seen: NDArray[np.bool_], keys: Sequence[int]) -> None:
         has = np.zeros(len(seen), dtype=np.uint8)
@@ -193,47 +204,31 @@ class Engine:
         if request.facts is None:
             return None
         counts = self.sets.unmet(request.facts)
-        unmet: NDArray[np.uint8] = counts[self.columns["set"]]
+        # Every set is there; "clip" only spares NumPy looking.
+        unmet: NDArray[np.uint8] = np.take(counts, self.columns["set"], mode="clip")
         return unmet
 
-    def _worded(self, request: Request, base: NDArray[np.bool_], scores: Scores | None) -> NDArray[np.bool_]:
-        """Listings with every word; where those are few, also with most of them, or near in meaning."""
-        if scores is None:
-            return base
-        hits = base & scores.is_full
-        few = np.count_nonzero(hits) < FEW_HITS
-        if few and scores.is_partial is not None:
-            hits |= base & scores.is_partial
-        if few and request.ranks:
-            near = np.zeros(len(base), dtype=np.bool_)
-            near[self.columns.places(request.ranks)] = True
-            hits |= base & near
-        return hits
-
-    def _order(
-        self, request: Request, found: NDArray[Any], scores: Scores | None, unmet: NDArray[np.uint8] | None
-    ) -> NDArray[np.intp]:
+    def _order(self, request: Request, found: Matches, unmet: NDArray[np.uint8] | None) -> NDArray[np.intp]:
         """The part of ``found`` that is asked for, the best first."""
-        if request.sort == "relevance" and scores is not None:
-            keys = self._relevance(request, found, scores)
+        if request.sort == "relevance" and request.sought:
+            keys = self._relevance(request, found)
         else:
-            keys = self._kept(f"figures {request.sort}", request, lambda b: figures(request.sort, self.columns, b))[
-                found
-            ]
+            kept = self._kept(request.sort, request, lambda b: figures(request.sort, self.columns, b))
+            keys = kept[found.places]
         if request.fit == "nearly" and unmet is not None:
-            keys = keys - (unmet[found].astype(np.int64) << 57)
-        ordered = best(keys, self.columns["experience"][found], request.offset + request.count)
+            keys = keys - (unmet[found.places].astype(np.int64) << 57)
+        ordered = best(keys, self.columns["experience"][found.places], request.offset + request.count)
         return ordered[request.offset :]
 
-    def _relevance(self, request: Request, found: NDArray[Any], scores: Scores) -> NDArray[np.int64]:
+    def _relevance(self, request: Request, found: Matches) -> NDArray[np.int64]:
         """The words' score times what the listing is worth; merged with another ranking by reciprocal rank."""
-        value = self._kept("worth", request, lambda b: worth(self.columns["quality"], b))[found]
-        score = scores.score[found] * (0.5 + 0.5 * value) * np.where(scores.is_full[found], 1.0, 0.5)
+        value = self._kept("worth", request, lambda b: worth(self.columns["quality"], b))[found.places]
+        score = found.score * (0.5 + 0.5 * value) * np.where(found.is_full, 1.0, 0.5)
         if request.ranks:
-            score = _merged(score, found, self.columns, request.ranks)
+            score = merged(score, self.columns["experience"][found.places], request.ranks)
         top = float(score.max(initial=0)) or 1.0
         scaled = (score / top * (2**RELEVANCE_BITS - 1)).astype(np.int64)
-        keys: NDArray[np.int64] = scaled << 32 | self.columns["published"][found].astype(np.int64)
+        keys: NDArray[np.int64] = scaled << 32 | self.columns["published"][found.places].astype(np.int64)
         return keys
 
     def _place(self, place: int, request: Request, unmet: NDArray[np.uint8] | None) -> Place:
@@ -250,25 +245,12 @@ class Engine:
             reasons=tuple(reasons),
         )
 
-    def _facets(
-        self,
-        request: Request,
-        hits: NDArray[np.bool_],
-        found: NDArray[Any],
-        of_any_publisher: NDArray[Any],
-        code: NDArray[np.int32],
-    ) -> dict[str, list[tuple[Any, int]]]:
-        """What each facet's choice would leave: a facet's own filter does not count against its values."""
-        columns = self.columns
-        counted = found
-        if request.filters.has_classes:
-            counted = self._of_publishers(np.flatnonzero(hits), request)
-        counts = class_counts(columns.classes.values, code[counted], request.filters)
-        counts["topic"] = topic_counts(columns, self.index, found)
-        counts["publisher"] = value_counts(columns["organization"][of_any_publisher], columns.organizations.values)
-        return counts
-
     # --- what is worked out once for many queries
+
+    def _classes(self) -> ClassValues:
+        if self._class_values.count != len(self.columns.classes.values):
+            self._class_values = ClassValues(self.columns.classes.values)
+        return self._class_values
 
     def _code(self, request: Request) -> NDArray[np.int32]:
         """The class of each place and the age of its proof in one number."""
@@ -288,22 +270,3 @@ class Engine:
             buckets = proof_buckets(columns["standing"], columns["proven"], request.now, request.policy_seconds)
             known = self._figures[name] = (state, work_out(buckets))
         return known[1]
-
-
-def _merged(
-    score: NDArray[Any], found: NDArray[Any], columns: Columns, ranks: Mapping[int, float]
-) -> NDArray[np.float64]:
-    """Reciprocal rank fusion (Cormack, Clarke and Büttcher, 2009): 1 / (60 + rank), summed over the rankings."""
-    order = np.argsort(-score, kind="stable")
-    merged = np.zeros(len(score))
-    merged[order] = 1 / (61 + np.arange(len(score)))
-    merged[score <= 0] = 0
-    at = {int(place): number for number, place in enumerate(found)} if len(found) < len(ranks) * 50 else None
-    for experience, value in ranks.items():
-        place = columns.place(experience)
-        if place is None:
-            continue
-        number = at.get(place, -1) if at is not None else int(np.searchsorted(found, place))
-        if 0 <= number < len(found) and found[number] == place:
-            merged[number] += value
-    return merged

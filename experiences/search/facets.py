@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -56,36 +55,61 @@ class Passing:
         return left
 
 
-def passing(classes: Sequence[Class], filters: Filters) -> Passing:
-    size = len(classes) * BUCKET_STEP
+class ClassValues:
+    """For each facet told from the class: its values, and which class has which, as two arrays of equal length."""
+
+    def __init__(self, classes: Sequence[Class]) -> None:
+        self.count = len(classes)
+        self._names: dict[str, list[str]] = {}
+        self._pairs: dict[str, tuple[NDArray[np.intp], NDArray[np.intp]]] = {}
+        for facet in CLASS_FACETS:
+            numbers: dict[str, int] = {}
+            pairs = [
+                (number, numbers.setdefault(value, len(numbers)))
+                for number, item in enumerate(classes)
+                for value in getattr(item, facet)
+            ]
+            table = np.array(pairs, dtype=np.intp).reshape(-1, 2)
+            self._names[facet] = list(numbers)
+            self._pairs[facet] = (table[:, 0].copy(), table[:, 1].copy())
+
+    def having(self, facet: str, wanted: Sequence[str]) -> NDArray[np.bool_]:
+        """The classes that have one of the values."""
+        classes, values = self._pairs[facet]
+        numbers = [number for number, name in enumerate(self._names[facet]) if name in wanted]
+        has = np.zeros(self.count, dtype=np.bool_)
+        has[classes[np.isin(values, numbers)]] = True
+        return has
+
+    def counts(self, facet: str, by_class: NDArray[Any]) -> list[tuple[str, int]]:
+        classes, values = self._pairs[facet]
+        names = self._names[facet]
+        tally = np.bincount(values, weights=by_class[classes], minlength=len(names)).astype(np.int64)
+        found = [(name, int(count)) for name, count in zip(names, tally, strict=True) if count]
+        return sorted(found, key=lambda item: (-item[1], item[0]))[:VALUES_SHOWN]
+
+
+def passing(classes: ClassValues, filters: Filters) -> Passing:
     by_facet: dict[str, NDArray[np.bool_]] = {}
     for name, wanted in filters.classes.items():
         if wanted:
-            lets = np.array([not set(getattr(item, name)).isdisjoint(wanted) for item in classes], dtype=np.bool_)
-            by_facet[name] = np.repeat(lets, BUCKET_STEP)
+            by_facet[name] = np.repeat(classes.having(name, wanted), BUCKET_STEP)
     if filters.verified:
         buckets = {bucket for name in filters.verified for bucket in VERIFIED_BUCKETS[name]}
-        by_facet["verified"] = np.tile(np.isin(np.arange(BUCKET_STEP), list(buckets)), len(classes))
-    every = np.ones(size, dtype=np.bool_)
+        by_facet["verified"] = np.tile(np.isin(np.arange(BUCKET_STEP), list(buckets)), classes.count)
+    every = np.ones(classes.count * BUCKET_STEP, dtype=np.bool_)
     for lets in by_facet.values():
         every &= lets
     return Passing(by_facet, every)
 
 
-def class_counts(
-    classes: Sequence[Class], codes: NDArray[np.int32], filters: Filters
-) -> dict[str, list[tuple[Any, int]]]:
+def class_counts(classes: ClassValues, lets: Passing, codes: NDArray[np.int32]) -> dict[str, list[tuple[Any, int]]]:
     """Counts of the facets that are told from a listing's class and the age of its proof, the most frequent first."""
-    counts = np.bincount(codes, minlength=len(classes) * BUCKET_STEP)
-    lets = passing(classes, filters)
+    counts = np.bincount(codes, minlength=classes.count * BUCKET_STEP)
     found: dict[str, list[tuple[Any, int]]] = {}
     for name in CLASS_FACETS:
         kept = np.where(lets.but(name), counts, 0).reshape(-1, BUCKET_STEP).sum(axis=1)
-        tally: Counter[str] = Counter()
-        for number in np.flatnonzero(kept):
-            for value in getattr(classes[int(number)], name):
-                tally[value] += int(kept[number])
-        found[name] = sorted(tally.items(), key=lambda item: (-item[1], item[0]))[:VALUES_SHOWN]
+        found[name] = classes.counts(name, kept)
     ages = np.where(lets.but("verified"), counts, 0).reshape(-1, BUCKET_STEP).sum(axis=0)
     verified = [(name, int(sum(ages[bucket] for bucket in buckets))) for name, buckets in VERIFIED_BUCKETS.items()]
     found["verified"] = [(name, count) for name, count in verified if count]

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+SPREAD_AT = 16
 MERGED_AT = 3
 """A segment is merged into the one before it when it has at least this part (one third) of its postings."""
 
@@ -78,10 +79,18 @@ class Index:
         return sum(len(places) for places, _marks in self.find(key))
 
     def marks_at(self, key: int, wanted: Sequence[int] | NDArray[Any]) -> NDArray[np.uint8]:
-        """The mark of the term in each of these places, 0 where it is not."""
+        """The mark of the term in each of these places, which rise; 0 where it is not."""
         asked = np.asarray(wanted, dtype=np.int32)
         marks = np.zeros(len(asked), dtype=np.uint8)
         for places, known in self.find(key):
+            if len(asked) * SPREAD_AT > len(places):
+                # For many it is quicker to write the marks where they belong and to look there.
+                first = int(places[0])
+                spread = np.zeros(int(places[-1]) - first + 2, dtype=np.uint8)
+                spread[places - first] = known
+                at = np.where((asked >= first) & (asked <= int(places[-1])), asked - first, len(spread) - 1)
+                marks = np.maximum(marks, spread[at])
+                continue
             at = np.minimum(np.searchsorted(places, asked), len(places) - 1)
             is_there = places[at] == asked
             marks[is_there] = known[at[is_there]]

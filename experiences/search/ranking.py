@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,28 +41,67 @@ class Sought:
 
 
 @dataclass(frozen=True, slots=True)
-class Scores:
-    """``score`` float32 of each place; ``is_full`` where every required word is, ``is_partial`` where most are."""
+class Matches:
+    """``places``, rising, with the ``score`` of each; not ``is_full`` where a required word is missing."""
 
+    places: NDArray[np.intp]
     score: NDArray[np.float32]
     is_full: NDArray[np.bool_]
-    is_partial: NDArray[np.bool_] | None
+
+    def only(self, chosen: NDArray[np.bool_]) -> Matches:
+        return Matches(self.places[chosen], self.score[chosen], self.is_full[chosen])
 
 
-def scores_of(index: Index, sought: Sequence[Sought], places: int) -> Scores:
+def matches_of(
+    index: Index, sought: Sequence[Sought], base: NDArray[np.bool_], near: NDArray[np.int64] | None = None
+) -> Matches:
+    """What of ``base`` has every required word; where that is little, also what has most of them or is in ``near``."""
     required = [item for item in sought if item.is_required] or list(sought)
-    score = np.zeros(places, dtype=np.float32)
-    has = np.zeros(places, dtype=np.uint8)
-    informations = {item.word: information(index, item, places) for item in sought}
+    informations = {item.word: information(index, item, len(base)) for item in sought}
+    full = _full(index, sought, required, informations, base)
+    if len(full.places) >= FEW_HITS or (len(required) == 1 and near is None):
+        return full
+    score = np.zeros(len(base), dtype=np.float32)
     for item in sought:
-        is_required = item in required
-        for at, impact in _impacts(index, item, places):
+        for at, impact in _impacts(index, item, len(base)):
             score[at] += impact * np.float32(informations[item.word])
-            if is_required:
-                has[at] += 1
-    is_full = has == len(required)
-    is_partial = _mostly(index, required, informations, places) if len(required) > 1 else None
-    return Scores(score, is_full, is_partial)
+    hits = base & _mostly(index, required, informations, len(base))
+    hits[full.places] = True
+    if near is not None:
+        hits[near] |= base[near]
+    places = np.flatnonzero(hits)
+    return Matches(places, score[places], np.isin(places, full.places))
+
+
+def _full(
+    index: Index,
+    sought: Sequence[Sought],
+    required: Sequence[Sought],
+    informations: dict[str, float],
+    base: NDArray[np.bool_],
+) -> Matches:
+    """Beginning with the rarest word, so that what is held against the others is as little as can be."""
+    order = sorted(required, key=lambda item: -informations[item.word])
+    found = _impacts(index, order[0], len(base))
+    places = np.concatenate([np.empty(0, dtype=np.intp), *(at for at, _impact in found)])
+    impact = np.concatenate([np.empty(0, dtype=np.float32), *(impact for _at, impact in found)])
+    seen = base[places]
+    places, score = places[seen], impact[seen] * np.float32(informations[order[0].word])
+    for item in [*order[1:], *(item for item in sought if item not in required)]:
+        impact = _impact_at(index, item, places)
+        if item in required:
+            has = impact > 0
+            places, score, impact = places[has], score[has], impact[has]
+        score = score + impact * np.float32(informations[item.word])
+    return Matches(places, score.astype(np.float32), np.ones(len(places), dtype=np.bool_))
+
+
+def _impact_at(index: Index, item: Sought, places: NDArray[np.intp]) -> NDArray[np.float32]:
+    impact = np.zeros(len(places), dtype=np.float32)
+    for alternative in item.alternatives:
+        marks = index.marks_at(alternative.key, places)
+        impact = np.maximum(impact, IMPACT[marks] * np.float32(alternative.factor))
+    return impact
 
 
 def information(index: Index, item: Sought, places: int) -> float:
@@ -93,6 +132,18 @@ def _mostly(index: Index, required: Sequence[Sought], informations: dict[str, fl
         for at, _impact in _impacts(index, item, places):
             share[at] += np.float32(informations[item.word] / total)
     return share >= ENOUGH
+
+
+def merged(score: NDArray[Any], experiences: NDArray[np.int64], ranks: Mapping[int, float]) -> NDArray[np.float64]:
+    """Reciprocal rank fusion (Cormack, Clarke and Büttcher, 2009): 1 / (60 + rank), summed over the rankings."""
+    order = np.argsort(-score, kind="stable")
+    found = np.zeros(len(score))
+    found[order] = 1 / (61 + np.arange(len(score)))
+    found[score <= 0] = 0
+    numbers, shares = np.array(list(ranks), dtype=np.int64), np.array(list(ranks.values()))
+    for number, share in zip(numbers, shares, strict=True):
+        found[experiences == number] += share
+    return found
 
 
 def best(keys: NDArray[np.int64], numbers: NDArray[np.int64], count: int) -> NDArray[np.intp]:
