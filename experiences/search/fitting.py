@@ -184,7 +184,7 @@ class ConditionSets:
         members = self._members.view[begin:]
         is_unmet = (self.conditions.statuses(facts) != HOLDS).view(np.uint8)
         # The sentinel lets a last set without conditions have a place to begin at.
-        # Places are always there; "clip" only spares NumPy looking. Eight bits are three times as quick and do for all sets that are not huge.
+        # Places are always there: "clip" only spares NumPy looking. Eight bits are three times as quick as more.
         dtype = np.uint8 if self._longest <= UNMET_MAX else np.uint32
         sums = np.add.reduceat(
             np.append(np.take(is_unmet, members, mode="clip"), np.uint8(0)), starts - begin, dtype=dtype
