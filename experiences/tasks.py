@@ -20,6 +20,7 @@ from experiences.services.nudge import nudge as nudge_all
 from experiences.services.reverify_by_age import reverify_by_age as enqueue_aged
 from experiences.services.signing import signing_key
 from experiences.services.sweep_blobs import sweep_blobs as remove_orphans
+from experiences.services.sweep_search_changes import sweep_search_changes as remove_read_changes
 from experiences.services.verify import KEPT_SECONDS, verify_next
 from experiences.services.write_progress import forget_progress as forget_old_progress
 
@@ -78,6 +79,11 @@ def forget_progress() -> int:
 @shared_task(name="experiences.tasks.sweep_blobs")
 def sweep_blobs() -> int:
     return remove_orphans()
+
+
+@shared_task(name="experiences.tasks.sweep_search_changes")
+def sweep_search_changes() -> int:
+    return remove_read_changes()
 
 
 @worker_ready.connect

@@ -213,6 +213,7 @@ CELERY_BEAT_SCHEDULE = {
     "send-mails": {"task": "accounts.tasks.send_mails", "schedule": 30},
     "write-exports": {"task": "marketplace.tasks.write_exports", "schedule": 60},
     "forget-old-events": {"task": "accounts.tasks.forget_old_events", "schedule": 24 * 3600},
+    "sweep-search-changes": {"task": "experiences.tasks.sweep_search_changes", "schedule": 3600},
     "sweep-blobs": {"task": "experiences.tasks.sweep_blobs", "schedule": 24 * 3600},
     "end-grants": {"task": "licensing.tasks.end_grants", "schedule": 300},
     "sign-licenses": {"task": "licensing.tasks.sign_licenses", "schedule": 60},

@@ -312,7 +312,10 @@ class Marketplace:
     def search(self, request: Request) -> Answer:
         wanted = request.json
         fit = {"status": "holds", "findings": []} if wanted["facts"] else None
-        return Answer(body={"results": [{**self._listing(p), "fit": fit} for p in self.versions], "next": None})
+        reasons = [{"word": word, "term": word, "where": ["title"]} for word in wanted["words"].split()]
+        results = [{**self._listing(place), "fit": fit, "reasons": reasons} for place in self.versions]
+        facets = {"topic": [{"value": "text", "count": len(results)}], "price": []}
+        return Answer(body={"results": results, "next": None, "total": len(results), "facets": facets})
 
     def experience(self, _request: Request, organization: str, name: str) -> Answer:
         place = self._latest(organization, name)

@@ -176,6 +176,32 @@ def test_a_version_that_exists_with_other_bytes_is_refused(signed_in: Marketplac
     assert (ran.exit_code, ran.code) == (3, "version_exists")
 
 
+def test_search_sends_filters_and_order_and_shows_reasons_and_counts(signed_in: Marketplace) -> None:
+    options = (
+        "--nearly",
+        "--sort",
+        "quality",
+        "--environment",
+        "debian-12",
+        "--license",
+        "free",
+        "--license",
+        "request",
+    )
+    ran = keiken("search", "greeting", *options, "--counts")
+    assert ran.exit_code == 0
+    assert "greeting (title)" in " ".join(ran.stdout.split())
+    assert "topic: text 1" in ran.stdout
+    (sent,) = [request.json for request in signed_in.requests]
+    assert (sent["nearly"], sent["fits"], sent["sort"]) == (True, False, "quality")
+    assert sent["filters"] == {"environment": ["debian-12"], "license": ["free", "request"]}
+    assert sent["facts"]["os.family"] == "linux"
+    document = keiken_json("search", "greeting").document
+    assert document["total"] == 1
+    assert document["facets"]["topic"] == [{"value": "text", "count": 1}]
+    assert document["results"][0]["reasons"] == [{"word": "greeting", "term": "greeting", "where": ["title"]}]
+
+
 def test_facts_are_only_sent_when_they_are_asked_about(signed_in: Marketplace) -> None:
     assert keiken_json("search", "write", "greeting").document["results"][0]["name"] == "write-greeting"
     assert keiken_json("search", "--fits", "--topic", "text").document["results"][0]["fit"]["status"] == "holds"

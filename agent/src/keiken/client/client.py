@@ -77,21 +77,32 @@ class Client:
         topics: Sequence[str] = (),
         facts: Mapping[str, Any] | None = None,
         fits: bool = False,
+        nearly: bool = False,
+        filters: Mapping[str, Sequence[str]] | None = None,
+        sort: str = "relevance",
         explain: bool = False,
         limit: int = 25,
         cursor: str = "",
-    ) -> shapes.Page:
-        """What has the words and topics; with ``fits`` only what holds with the ``facts``, each with the reasons."""
+    ) -> shapes.FoundPage:
+        """What has the words and topics; with ``fits`` only what holds with the ``facts``, each with the reasons.
+
+        ``nearly`` adds what lacks one or two conditions. ``filters`` are by ``environment``, ``action``, ``license``,
+        ``price``, ``language``, ``publisher`` and ``verified``; ``sort`` is ``relevance``, ``quality``, ``newest`` or
+        ``replayed``.
+        """
         wanted = {
             "words": words,
             "topics": list(topics),
             "facts": dict(facts) if facts is not None else None,
             "fits": fits,
+            "nearly": nearly,
+            "filters": {name: list(values) for name, values in (filters or {}).items()},
+            "sort": sort,
             "explain": explain,
             "limit": limit,
             "cursor": cursor or None,
         }
-        return self._typed(shapes.Page, self._connection.json("POST", "search", json=wanted)[1])
+        return self._typed(shapes.FoundPage, self._connection.json("POST", "search", json=wanted)[1])
 
     def experience(self, reference: Reference) -> shapes.ListingDetail:
         return self._get(shapes.ListingDetail, reference.path)

@@ -95,6 +95,32 @@ class Page(Shape):
     previous: str | None = None
 
 
+class FoundReason(Shape):
+    """A word that was asked for, the term it was found as, and the parts of the listing it stands in."""
+
+    word: str
+    term: str = ""
+    where: list[str] = Field(default_factory=list)
+
+
+class Found(Listing):
+    reasons: list[FoundReason] = Field(default_factory=list)
+
+
+class FacetValue(Shape):
+    value: str
+    count: int
+
+
+class FoundPage(Shape):
+    """``total`` on all pages; ``facets`` say what choosing a value would leave."""
+
+    results: list[Found]
+    next: str | None = None
+    total: int | None = None
+    facets: dict[str, list[FacetValue]] = Field(default_factory=dict)
+
+
 class Terms(Shape):
     id: str
     name: str = ""
