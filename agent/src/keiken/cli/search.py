@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
@@ -18,10 +18,9 @@ from keiken.i18n import _
 FILTERS = ("environment", "action", "license", "price", "language", "publisher", "verified")
 SORTS = ("relevance", "quality", "newest", "replayed")
 VALUES_SHOWN = 8
-Body = TypeVar("Body", bound=Callable[..., None])
 
 
-def _filter_options(function: Body) -> Body:
+def _filter_options(function: Callable[..., None]) -> Callable[..., None]:
     """One repeatable option for each filter; together they arrive as keyword arguments of these names."""
     helps = {
         "environment": _("Only proven in this environment (repeatable: any of them)."),
@@ -54,6 +53,7 @@ def _filter_options(function: Body) -> Body:
 @pass_terminal
 def command(
     terminal: Terminal,
+    /,
     words: tuple[str, ...],
     fits: bool,
     nearly: bool,
