@@ -14,7 +14,7 @@ from experiences.search.columns import Columns, Listing, Sort, figures, proof_bu
 from experiences.search.facets import ClassValues, Filters, class_counts, passing, topic_counts, value_counts
 from experiences.search.fitting import Conditions, ConditionSets
 from experiences.search.postings import Index, segment_of
-from experiences.search.ranking import Matches, Sought, best, matches_of, merged
+from experiences.search.ranking import Matches, Sought, best, matches_of
 
 Fit = Literal["any", "fits", "nearly"]
 NEARLY_UNMET = 2
@@ -34,8 +34,6 @@ class Request:
     """Keys of terms; what has all of one entry is left out."""
     only: Sequence[int] | None = None
     """Experiences, where something else has narrowed them down."""
-    ranks: Mapping[int, float] | None = None
-    """A ranking of another kind by experience, as reciprocal ranks, to merge with the words'."""
     facts: Mapping[str, Any] | None = None
     fit: Fit = "any"
     filters: Filters = field(default_factory=Filters)
@@ -159,8 +157,7 @@ class Engine:
 
     def _matches(self, request: Request, base: NDArray[np.bool_]) -> Matches:
         if request.sought:
-            near = self.columns.places(request.ranks) if request.ranks else None
-            return matches_of(self.index, request.sought, base, near)
+            return matches_of(self.index, request.sought, base)
         places = np.flatnonzero(base)
         return Matches(places, np.zeros(len(places), dtype=np.float32), np.ones(len(places), dtype=np.bool_))
 
@@ -221,11 +218,9 @@ class Engine:
         return ordered[request.offset :]
 
     def _relevance(self, request: Request, found: Matches) -> NDArray[np.int64]:
-        """The words' score times what the listing is worth; merged with another ranking by reciprocal rank."""
+        """The words' score times what the listing is worth."""
         value = self._kept("worth", request, lambda b: worth(self.columns["quality"], b))[found.places]
         score = found.score * (0.5 + 0.5 * value) * np.where(found.is_full, 1.0, 0.5)
-        if request.ranks:
-            score = merged(score, self.columns["experience"][found.places], request.ranks)
         top = float(score.max(initial=0)) or 1.0
         scaled = (score / top * (2**RELEVANCE_BITS - 1)).astype(np.int64)
         keys: NDArray[np.int64] = scaled << 32 | self.columns["published"][found.places].astype(np.int64)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,14 +52,12 @@ class Matches:
         return Matches(self.places[chosen], self.score[chosen], self.is_full[chosen])
 
 
-def matches_of(
-    index: Index, sought: Sequence[Sought], base: NDArray[np.bool_], near: NDArray[np.int64] | None = None
-) -> Matches:
-    """What of ``base`` has every required word; where that is little, also what has most of them or is in ``near``."""
+def matches_of(index: Index, sought: Sequence[Sought], base: NDArray[np.bool_]) -> Matches:
+    """What of ``base`` has every required word; where that is little, also what has most of them."""
     required = [item for item in sought if item.is_required] or list(sought)
     informations = {item.word: information(index, item, len(base)) for item in sought}
     full = _full(index, sought, required, informations, base)
-    if len(full.places) >= FEW_HITS or (len(required) == 1 and near is None):
+    if len(full.places) >= FEW_HITS or len(required) == 1:
         return full
     score = np.zeros(len(base), dtype=np.float32)
     for item in sought:
@@ -67,8 +65,6 @@ def matches_of(
             score[at] += impact * np.float32(informations[item.word])
     hits = base & _mostly(index, required, informations, len(base))
     hits[full.places] = True
-    if near is not None:
-        hits[near] |= base[near]
     places = np.flatnonzero(hits)
     return Matches(places, score[places], np.isin(places, full.places))
 
@@ -132,18 +128,6 @@ def _mostly(index: Index, required: Sequence[Sought], informations: dict[str, fl
         for at, _impact in _impacts(index, item, places):
             share[at] += np.float32(informations[item.word] / total)
     return share >= ENOUGH
-
-
-def merged(score: NDArray[Any], experiences: NDArray[np.int64], ranks: Mapping[int, float]) -> NDArray[np.float64]:
-    """Reciprocal rank fusion (Cormack, Clarke and Büttcher, 2009): 1 / (60 + rank), summed over the rankings."""
-    order = np.argsort(-score, kind="stable")
-    found = np.zeros(len(score))
-    found[order] = 1 / (61 + np.arange(len(score)))
-    found[score <= 0] = 0
-    numbers, shares = np.array(list(ranks), dtype=np.int64), np.array(list(ranks.values()))
-    for number, share in zip(numbers, shares, strict=True):
-        found[experiences == number] += share
-    return found
 
 
 def best(keys: NDArray[np.int64], numbers: NDArray[np.int64], count: int) -> NDArray[np.intp]:
