@@ -125,7 +125,8 @@ def test_a_transaction_that_ends_after_later_ones_is_not_missed() -> None:
 
 def test_a_search_reads_no_entries_again_when_nothing_changed(acme: Organization) -> None:
     publish(acme, title="Rotate a certificate")
-    assert names(ask(words="certificate")) == ["write-greeting"]
+    for _time in range(2):  # what was committed while the index was built is read once more
+        assert names(ask(words="certificate")) == ["write-greeting"]
     with CaptureQueriesContext(connection) as queries:
         assert names(ask(words="certificate")) == ["write-greeting"]
     statements = [query["sql"] for query in queries]
