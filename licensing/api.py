@@ -33,6 +33,7 @@ from licensing.services.create_offer import LONGEST_DAYS, Pricing, create_offer
 from licensing.services.create_terms import create_terms
 from licensing.services.revoke_grant import revoke_grant
 from licensing.services.withdraw_offer import withdraw_offer
+from licensing.sold import usage_of
 
 KINDS = list(DRIVERS)
 LINKED_DATA = "application/ld+json"
@@ -198,6 +199,10 @@ class GrantShape(serializers.Serializer[object]):
     revoked_reason = serializers.CharField(allow_blank=True)
     uses = serializers.ListField(child=serializers.ChoiceField(USES))
     terms = TermsShape()
+    seats = serializers.IntegerField(allow_null=True, help_text="Agents that may use it; null: all.")
+    seats_taken = serializers.ListField(child=serializers.CharField(), help_text="Names of the agents that use it.")
+    replays_quota = serializers.IntegerField(allow_null=True, help_text="A calendar month (UTC); null: any number.")
+    replays_counted = serializers.IntegerField(help_text="This month, where replays are counted.")
 
 
 class GrantPage(serializers.Serializer[object]):
@@ -376,7 +381,9 @@ class GrantListView(ActorView):
         query = checked(PageQuery, request.query_params)
         # Each grant has one acceptance, and acceptances are counted.
         rows = page(selectors.grants_concerning(actor), query["cursor"], query["limit"], key="acceptance_id")
-        return Response({"results": [_grant(row) for row in rows], "next": rows.next, "previous": rows.previous})
+        usage = usage_of(list(rows))
+        found = [_grant(row, usage[row.pk]) for row in rows]
+        return Response({"results": found, "next": rows.next, "previous": rows.previous})
 
 
 class GrantView(ActorView):
@@ -432,8 +439,11 @@ def _offer(offer: Offer) -> dict[str, Any]:
     }
 
 
-def _grant(grant: Grant) -> dict[str, Any]:
-    terms = grant.acceptance.offer.terms
+def _grant(grant: Grant, usage: dict[str, Any] | None = None) -> dict[str, Any]:
+    """``usage`` is what ``sold.usage_of`` says of it; asked for here where it is not given."""
+    offer = grant.acceptance.offer
+    terms = offer.terms
+    used = usage if usage is not None else usage_of([grant])[grant.pk]
     return {
         "id": grant.pk,
         "organization": grant.organization.slug,
@@ -447,4 +457,8 @@ def _grant(grant: Grant) -> dict[str, Any]:
         "revoked_reason": grant.revoked_reason,
         "uses": terms.uses,
         "terms": _terms(terms),
+        "seats": offer.seats,
+        "seats_taken": [seat.agent.name for seat in used["seats"]],
+        "replays_quota": offer.replays_quota,
+        "replays_counted": used["replays"],
     }

@@ -28,6 +28,7 @@ class Facts:
     """In words, for a refusal: ``12.00 EUR``."""
     approved: frozenset[int] = frozenset()
     """Organizations whose request the publisher has granted."""
+    is_ordered: bool = False
 
 
 class OfferDriver(Protocol):
@@ -72,6 +73,14 @@ class OrganizationInternal(Free):
             )
 
 
+class Metered(Free):
+    """Paid by what is used: accepted like a free one where we bill it, ordered where the provider does."""
+
+    def admit(self, offer: Facts, *, buyer_id: int) -> None:
+        if offer.is_ordered:
+            Paid().admit(offer, buyer_id=buyer_id)
+
+
 class Paid(Free):
     """Against money: the license follows from the payment, never from the acceptance alone."""
 
@@ -100,7 +109,7 @@ DRIVERS: dict[str, OfferDriver] = {
     "organization": OrganizationInternal(),
     "purchase": Paid(),
     "subscription": Paid(),
-    "metered": Free(),
+    "metered": Metered(),
     "request": OnRequest(),
 }
 PAID_KINDS = frozenset({"purchase", "subscription"})

@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+from django.conf import settings
+
 from licensing.domain.bookkeeping import in_words
-from licensing.drivers import Facts
+from licensing.drivers import PAID_KINDS, Facts
 from licensing.models import AccessRequest, Offer
+
+
+def is_ordered(offer: Offer) -> bool:
+    """Whether taking it is an order that leads to a payment, or to a payment method for what is used later."""
+    is_metered_at_stripe = offer.kind == Offer.Kind.METERED and settings.KEIKEN.payments == "stripe"
+    return offer.kind in PAID_KINDS or is_metered_at_stripe
 
 
 def facts_of(offer: Offer) -> Facts:
@@ -21,4 +29,5 @@ def facts_of(offer: Offer) -> Facts:
         expires_at=offer.expires_at,
         price=in_words(offer.price_minor, offer.currency) if offer.price_minor else "",
         approved=approved,
+        is_ordered=is_ordered(offer),
     )

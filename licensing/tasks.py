@@ -12,6 +12,7 @@ from licensing.services.end_grants import end_grants
 from licensing.services.pay_out import pay_out_all
 from licensing.services.receive_event import process_waiting
 from licensing.services.reconcile import reconcile
+from licensing.services.report_usage import report_usage
 from licensing.services.sign_licenses import sign_licenses
 
 logger = logging.getLogger(__name__)
@@ -30,6 +31,11 @@ def sign_licenses_task() -> int:
 @shared_task(name="licensing.tasks.process_events", acks_late=True, ignore_result=True)
 def process_events_task() -> int:
     return process_waiting()
+
+
+@shared_task(name="licensing.tasks.report_usage", acks_late=True, ignore_result=True)
+def report_usage_task() -> int:
+    return report_usage()
 
 
 @shared_task(name="licensing.tasks.reconcile")

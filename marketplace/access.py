@@ -14,8 +14,8 @@ from experiences.access import has_permission
 from experiences.models import Experience
 from keiken.conditions.versions import in_range
 from licensing.domain.bookkeeping import in_words
-from licensing.drivers import PAID_KINDS
 from licensing.models import Grant, Offer
+from licensing.offered import is_ordered
 from licensing.selectors import grant_of, last_grant, offers_of
 from licensing.services.take_seat import take_seat
 
@@ -135,7 +135,7 @@ def license_required(actor: Actor, experience: Experience) -> Refusal:
     """The refusal that says which offers there are and how to take one; 402 where all of them cost money."""
     name = str(experience)
     offers = offers_of(experience, actor)
-    if offers and all(offer.kind in PAID_KINDS for offer in offers):
+    if offers and all(is_ordered(offer) for offer in offers):
         return PaymentRequired(
             "payment_required",
             _("{name} is licensed against payment.").format(name=name),

@@ -8,8 +8,8 @@ from django.conf import settings
 from django.utils.translation import gettext as _
 
 from licensing.domain.bookkeeping import in_words, part_of
-from licensing.drivers import PAID_KINDS
 from licensing.models import Offer, Order
+from licensing.offered import is_ordered
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +39,7 @@ def price_of(offer: Offer) -> str:
 
 def quote_of(offer: Offer, *, credit_minor: int = 0) -> Quote | None:
     """What an order comes to without a coupon, as ``place_order`` reckons it; None for what is not ordered."""
-    if offer.kind not in PAID_KINDS:
+    if not is_ordered(offer):
         return None
     configuration = settings.KEIKEN
     net = in_words(offer.price_minor, offer.currency)

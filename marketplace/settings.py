@@ -219,6 +219,7 @@ CELERY_BEAT_SCHEDULE = {
     "sign-licenses": {"task": "licensing.tasks.sign_licenses", "schedule": 60},
     "refresh-quality": {"task": "marketplace.tasks.refresh_quality", "schedule": 60},
     "payment-events": {"task": "licensing.tasks.process_events", "schedule": 60},
+    "report-usage": {"task": "licensing.tasks.report_usage", "schedule": 60},
     "reconcile": {"task": "licensing.tasks.reconcile", "schedule": 24 * 3600},
 }
 

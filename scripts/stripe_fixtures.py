@@ -46,9 +46,30 @@ def story() -> list[dict[str, Any]]:
     session = double.create_session({**form, "mode": "subscription", "line_items": {"0": monthly}})
     double.pay(session["id"])
     double.renew(session["subscription"])
+    meter = double.create_meter(
+        {
+            "display_name": "replays",
+            "event_name": "replay",
+            "default_aggregation": {"formula": "sum"},
+            "customer_mapping": {"type": "by_id", "event_payload_key": "stripe_customer_id"},
+            "value_settings": {"event_payload_key": "value"},
+        }
+    )
+    recurring = {"interval": "month", "usage_type": "metered", "meter": meter["id"]}
+    unit = {"currency": "eur", "lookup_key": "keiken", "tax_behavior": "exclusive", "unit_amount": "5"}
+    metered = double.create_price({**unit, "recurring": recurring})
+    session = double.create_session({**form, "mode": "subscription", "line_items": {"0": {"price": metered["id"]}}})
+    double.pay(session["id"])
+    payload = {"stripe_customer_id": session["customer"], "value": "1"}
+    told = double.create_meter_event({"event_name": "replay", "identifier": "1", "timestamp": "1", "payload": payload})
+    assert told is not None
+    double.bill(session["subscription"])
+    double.create_coupon(
+        {"amount_off": "100", "currency": "eur", "duration": "once", "max_redemptions": "1", "name": "credit"}
+    )
     account = double.create_account({"type": "express"})
     double.create_transfer({"amount": "4410", "currency": "eur", "destination": account["id"]})
-    return [shown(thing) for thing in [*double.objects.values(), double._charge(paid), *double.events]]
+    return [shown(thing) for thing in [*double.objects.values(), double._charge(paid), told, *double.events]]
 
 
 def compared(given: Any, theirs: Any, path: str) -> Iterator[tuple[str, str]]:

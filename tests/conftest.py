@@ -6,8 +6,13 @@ from collections.abc import Iterator
 
 import pytest
 from django.db import connection
+from hypothesis import settings
 
 from experiences.search.shelf import SHELF
+
+# How long an example takes says nothing on a busy machine.
+settings.register_profile("keiken", deadline=None)
+settings.load_profile("keiken")
 
 
 @pytest.fixture(autouse=True)

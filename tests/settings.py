@@ -25,6 +25,11 @@ else:
     os.environ["REDIS_URL"] = urlsplit(os.environ["REDIS_URL"])._replace(path=f"/{REDIS_DATABASE}").geturl()
 os.environ["KEIKEN_DATA_DIR"] = str(SERVICES_DIR / WORKER)
 
+# A key of Stripe's test mode serves the tests that are about it; the product's settings begin without one.
+STRIPE_TEST_KEY = os.environ.pop("STRIPE_API_KEY", "")
+if STRIPE_TEST_KEY and not STRIPE_TEST_KEY.startswith(("sk_test_", "rk_test_")):
+    raise SystemExit("STRIPE_API_KEY is no key of Stripe's test mode. Tests never touch real money: unset it.")
+
 from marketplace.settings import *  # noqa: E402, F403
 
 # Tests make people by the hundred; hashing their passwords as slowly as a site must would be most of the run.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Final, Literal
 
 from licensing.domain.bookkeeping import Fact
@@ -26,6 +26,18 @@ class Subscription:
     period_start: datetime | None = None
     ends_with_period: bool = False
     ended_at: datetime | None = None
+    is_paid_afterwards: bool = False
+    """What was used is billed at the end of each period: the license begins before anything is paid."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Billed:
+    """What a provider has billed for a month's use, as an invoice of its own."""
+
+    external_id: str
+    month: date
+    net_minor: int
+    tax_minor: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +52,9 @@ class Facts:
     """The tax as the provider reckoned it at the checkout; None where it is ours to reckon."""
     due_minor: int | None = None
     """What the provider asked for at the checkout; None where it is ours to say."""
+    billed: Collection[Billed] = ()
+    is_disputed: bool = False
+    """Something billed is disputed, or was lost in a dispute."""
 
     def total(self, *kinds: str) -> int:
         return sum(fact.amount_minor for fact in self.movements if fact.kind in kinds)
@@ -63,6 +78,9 @@ def standing_of(facts: Facts, *, total_minor: int, due_minor: int, grant_days: i
 
     ``total_minor``: what it costs, each period; ``due_minor``: what the first payment comes to, after a credit.
     """
+    if facts.subscription is not None and facts.subscription.is_paid_afterwards:
+        end = _subscription_end(facts.subscription)
+        return Standing(order="paid", is_granted=True, ends_at=end, is_frozen=facts.is_disputed)
     is_trial = facts.subscription is not None and facts.subscription.status == "trialing"
     paid = facts.total("payment")
     if paid == 0 and not is_trial:

@@ -104,7 +104,9 @@ class Order(models.Model):
                 condition=Q(state="open", billed_month__isnull=True),
                 name="order_open_once",
             ),
-            models.UniqueConstraint(fields=["acceptance", "billed_month"], name="order_month_once"),
+            models.UniqueConstraint(
+                fields=["acceptance", "billed_month"], condition=Q(driver="invoice"), name="order_month_once"
+            ),
             models.UniqueConstraint(
                 fields=["driver", "external_id"], condition=~Q(external_id=""), name="order_external_once"
             ),

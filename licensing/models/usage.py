@@ -44,6 +44,8 @@ class CountedReplay(models.Model):
     """The token under which it ran, where a signed receipt tells of it; None where a report does."""
     number = models.PositiveIntegerField(null=True, blank=True)
     """The receipt's number under its token."""
+    reported_at = models.DateTimeField(null=True, blank=True)
+    """When the payment provider that bills it was told."""
     billed_in = models.ForeignKey("Order", on_delete=models.PROTECT, null=True, blank=True, related_name="+")
 
     class Meta:

@@ -6,7 +6,7 @@ Endpoints: POST /v1/accounts · GET /v1/accounts/{id} · POST /v1/account_links 
 from __future__ import annotations
 
 from licensing.models import Payout
-from licensing.payments.stripe_api import asking
+from licensing.payments.asking import asking
 
 
 def create_account(*, organization_id: int, slug: str) -> str:

@@ -2,55 +2,30 @@
 
 POST /v1/checkout/sessions · GET /v1/checkout/sessions/{id} · POST …/expire · POST /v1/coupons ·
 GET /v1/payment_intents/{id} · GET, POST /v1/refunds · GET /v1/disputes · GET, POST /v1/subscriptions/{id} ·
-GET /v1/invoices · POST /v1/billing_portal/sessions; and those of ``connect``. A restricted key needs exactly these
+GET /v1/invoices, /v1/invoices/{id}, /v1/invoice_payments · POST /v1/billing_portal/sessions; and those of ``connect``
+and ``metering``. A restricted key needs exactly these
 (docs/money.md names its permissions). Every write carries an idempotency key: ours where a
 later try must be the same write, else the SDK's own for the tries of one call.
 """
 
 from __future__ import annotations
 
-import contextlib
-import functools
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, time
 from typing import Any, cast
 
 import stripe
-from django.conf import settings
 
 from licensing.domain.bookkeeping import Fact, MovementKind
-from licensing.domain.entitling import Facts, Subscription
-from licensing.models import Order
+from licensing.domain.entitling import Billed, Facts, Subscription
+from licensing.domain.periods import after_interval, month_of
+from licensing.models import Offer, Order
+from licensing.payments.asking import asking
+from licensing.payments.metering import price_of
 from licensing.payments.protocol import ProviderTrouble, Started
 
-TIMEOUT_SECONDS = 20
 _OPEN_DISPUTE = frozenset({"needs_response", "under_review", "warning_needs_response", "warning_under_review"})
 _STATUS = frozenset({"trialing", "active", "past_due", "unpaid", "canceled"})
-
-
-def client() -> stripe.StripeClient:
-    """The official SDK with our key; it repeats failed requests by itself, under the same idempotency key."""
-    return _client(settings.KEIKEN.stripe_api_key, settings.KEIKEN.stripe_api_base)
-
-
-@functools.lru_cache(maxsize=4)
-def _client(api_key: str, address: str) -> stripe.StripeClient:
-    """Kept, so that connections are used again."""
-    return stripe.StripeClient(
-        api_key,
-        base_addresses={"api": address},
-        max_network_retries=2,
-        http_client=stripe.RequestsClient(timeout=TIMEOUT_SECONDS),
-    )
-
-
-@contextlib.contextmanager
-def asking() -> Iterator[stripe.StripeClient]:
-    """Stripe's errors as ours. Never a key in a message."""
-    try:
-        yield client()
-    except stripe.StripeError as error:
-        raise ProviderTrouble(f"Stripe answered {type(error).__name__} ({error.code or error.http_status})") from error
 
 
 class StripeProvider:
@@ -59,7 +34,7 @@ class StripeProvider:
     def start(self, order: Order, *, return_url: str) -> Started:
         with asking() as api:
             session = api.v1.checkout.sessions.create(
-                cast(Any, _session_parameters(order, return_url, _credit(api, order))),
+                cast(Any, _session_parameters(api, order, return_url)),
                 {"idempotency_key": f"order-{order.pk}"},
             )
         return Started(external_id=session.id, checkout_url=session.url or "")
@@ -67,10 +42,13 @@ class StripeProvider:
     def facts(self, order: Order) -> Facts:
         if not order.external_id:
             return Facts()
+        if order.billed_month is not None:
+            return _invoice_facts(order.external_id)
         with asking() as api:
             session = api.v1.checkout.sessions.retrieve(order.external_id)
             if session.mode == "subscription":
-                return _subscription_facts(api, session, order)
+                metered = order.offer.kind == Offer.Kind.METERED
+                return _metered_facts(api, session) if metered else _subscription_facts(api, session, order)
             movements = _movements(api, session.payment_intent) if session.payment_intent else []
         return Facts(
             movements=movements,
@@ -82,7 +60,7 @@ class StripeProvider:
     def refund(self, order: Order, *, amount_minor: int, key: str) -> None:
         with asking() as api:
             left = amount_minor
-            for intent, free in _refundable(api, api.v1.checkout.sessions.retrieve(order.external_id), key):
+            for intent, free in _refundable(api, order, key):
                 part = min(left, free)
                 if part:
                     api.v1.refunds.create(
@@ -128,10 +106,12 @@ def _credit(api: stripe.StripeClient, order: Order) -> str:
     return coupon.id
 
 
-def _refundable(api: stripe.StripeClient, session: Any, key: str) -> Iterator[tuple[str, int]]:
+def _refundable(api: stripe.StripeClient, order: Order, key: str) -> Iterator[tuple[str, int]]:
     """Each payment, newest first, with what can go back of it beside the refund ``key``: a second try is the same."""
-    if session.mode == "subscription":
-        paid = [intent for _invoice, intent in _paid_invoices(api, _id(session.subscription)) if intent]
+    if order.billed_month is not None:
+        paid = [intent] if (intent := _intent_of(_invoice(api, order.external_id))) else []
+    elif (session := api.v1.checkout.sessions.retrieve(order.external_id)).mode == "subscription":
+        paid = [intent for _paid, intent in _paid_invoices(api, _id(session.subscription)) if intent]
     else:
         paid = [_id(session.payment_intent)] if session.payment_intent else []
     for intent in reversed(paid):
@@ -142,8 +122,10 @@ def _refundable(api: stripe.StripeClient, session: Any, key: str) -> Iterator[tu
         yield intent, max(0, received - gone)
 
 
-def _session_parameters(order: Order, return_url: str, credit: str) -> dict[str, Any]:
+def _session_parameters(api: stripe.StripeClient, order: Order, return_url: str) -> dict[str, Any]:
     offer, metadata = order.offer, {"order": str(order.pk)}
+    if offer.kind == Offer.Kind.METERED:
+        return _metered_parameters(api, order, return_url)
     price: dict[str, Any] = {
         "currency": order.currency.lower(),
         "unit_amount": order.net_minor,
@@ -165,16 +147,99 @@ def _session_parameters(order: Order, return_url: str, credit: str) -> dict[str,
         parameters["subscription_data"] = {"metadata": metadata, **trial}
     else:
         parameters["payment_intent_data"] = {"metadata": metadata}
-    if credit:
+    if credit := _credit(api, order):
         parameters["discounts"] = [{"coupon": credit}]
     return parameters
+
+
+def _metered_parameters(api: stripe.StripeClient, order: Order, return_url: str) -> dict[str, Any]:
+    """Nothing is paid at the checkout; Stripe bills by calendar month, as the free replays and quotas count."""
+    metadata = {"order": str(order.pk)}
+    start_of_next = after_interval(order.created_at.astimezone(UTC).replace(day=1), "month")
+    anchor = datetime.combine(month_of(start_of_next), time(), UTC)
+    return {
+        "mode": "subscription",
+        "client_reference_id": str(order.pk),
+        "metadata": metadata,
+        "line_items": [{"price": price_of(api, order.offer)}],
+        "automatic_tax": {"enabled": True},
+        "subscription_data": {
+            "metadata": metadata,
+            "billing_cycle_anchor": int(anchor.timestamp()),
+            "proration_behavior": "none",
+        },
+        "success_url": f"{return_url}?paid=1",
+        "cancel_url": return_url,
+    }
+
+
+def _metered_facts(api: stripe.StripeClient, session: Any) -> Facts:
+    """Each month's invoice is an order of its own; what is disputed among them rests the license."""
+    if not session.subscription:
+        return Facts(is_canceled=session.status == "expired")
+    subscription = api.v1.subscriptions.retrieve(_id(session.subscription))
+    invoices = [
+        invoice
+        for invoice in api.v1.invoices.list(
+            {"subscription": subscription.id, "limit": 100, "expand": ["data.payments"]}
+        ).auto_paging_iter()
+        if invoice.total and invoice.status in ("open", "paid", "uncollectible")
+    ]
+    intents = [intent for invoice in invoices if (intent := _intent_of(invoice))]
+    return Facts(
+        subscription=_subscription(subscription, is_paid_afterwards=True),
+        billed=[_billed(invoice) for invoice in sorted(invoices, key=lambda row: (row.created, row.id))],
+        is_disputed=any(_is_disputed(api, intent) for intent in intents),
+    )
+
+
+def _is_disputed(api: stripe.StripeClient, intent: str) -> bool:
+    kinds = [fact.kind for dispute in _disputes(api, intent) for fact in _dispute_facts(dispute)]
+    return "dispute_lost" in kinds or kinds.count("dispute") > kinds.count("dispute_won")
+
+
+def _billed(invoice: Any) -> Billed:
+    net = invoice.total_excluding_tax if invoice.total_excluding_tax is not None else invoice.total
+    month = month_of(_moment(invoice.period_start))
+    return Billed(external_id=invoice.id, month=month, net_minor=net, tax_minor=invoice.total - net)
+
+
+def _invoice_facts(invoice_id: str) -> Facts:
+    with asking() as api:
+        invoice = _invoice(api, invoice_id)
+        intent = _intent_of(invoice)
+        moved = [fact for fact in _movements(api, intent) if fact.kind != "payment"] if intent else []
+    if invoice.status == "paid" and invoice.amount_paid:
+        moved.append(Fact("payment", invoice.id, invoice.amount_paid, _moment(invoice.created)))
+    return Facts(movements=moved, is_canceled=invoice.status == "void", due_minor=invoice.total)
+
+
+def _invoice(api: stripe.StripeClient, invoice_id: str) -> Any:
+    return api.v1.invoices.retrieve(invoice_id, {"expand": ["payments"]})
+
+
+def _intent_of(invoice: Any) -> str | None:
+    """Of its payment, however many attempts it took."""
+    payments = invoice.payments.data if invoice.payments else []
+    return next((_id(row.payment.payment_intent) for row in payments if row.payment.payment_intent), None)
+
+
+def _subscription(subscription: Any, *, is_paid_afterwards: bool = False) -> Subscription:
+    items = subscription["items"].data
+    return Subscription(
+        status=cast(Any, subscription.status if subscription.status in _STATUS else "unpaid"),
+        period_start=_moment(min(item.current_period_start for item in items)),
+        period_end=_moment(max(item.current_period_end for item in items)),
+        ends_with_period=subscription.cancel_at_period_end,
+        ended_at=_moment(subscription.ended_at) if subscription.ended_at else None,
+        is_paid_afterwards=is_paid_afterwards,
+    )
 
 
 def _subscription_facts(api: stripe.StripeClient, session: Any, order: Order) -> Facts:
     if not session.subscription:
         return Facts(is_canceled=session.status == "expired")
     subscription = api.v1.subscriptions.retrieve(_id(session.subscription))
-    items = subscription["items"].data
     movements: list[Fact] = []
     tax_minor: int | None = None
     for invoice, intent in _paid_invoices(api, subscription.id):
@@ -186,13 +251,7 @@ def _subscription_facts(api: stripe.StripeClient, session: Any, order: Order) ->
         movements.append(Fact("payment", invoice.id, invoice.amount_paid, _moment(invoice.created)))
     return Facts(
         movements=movements,
-        subscription=Subscription(
-            status=cast(Any, subscription.status if subscription.status in _STATUS else "unpaid"),
-            period_start=_moment(min(item.current_period_start for item in items)),
-            period_end=_moment(max(item.current_period_end for item in items)),
-            ends_with_period=subscription.cancel_at_period_end,
-            ended_at=_moment(subscription.ended_at) if subscription.ended_at else None,
-        ),
+        subscription=_subscription(subscription),
         tax_minor=tax_minor,
     )
 
@@ -215,9 +274,7 @@ def _paid_invoices(api: stripe.StripeClient, subscription_id: str) -> Iterator[t
     )
     paid = [invoice for invoice in invoices.auto_paging_iter() if invoice.amount_paid]
     for invoice in sorted(paid, key=lambda invoice: (invoice.created, invoice.id)):
-        payments = invoice.payments.data if invoice.payments else []
-        intents = [_id(entry.payment.payment_intent) for entry in payments if entry.payment.payment_intent]
-        yield invoice, intents[0] if intents else None
+        yield invoice, _intent_of(invoice)
 
 
 def _movements(api: stripe.StripeClient, intent: Any) -> list[Fact]:
@@ -229,9 +286,13 @@ def _movements(api: stripe.StripeClient, intent: Any) -> list[Fact]:
     for refund in api.v1.refunds.list({"payment_intent": payment.id, "limit": 100}).auto_paging_iter():
         if refund.status == "succeeded":
             found.append(Fact("refund", refund.id, refund.amount, _moment(refund.created)))
-    for dispute in api.v1.disputes.list({"payment_intent": payment.id, "limit": 100}).auto_paging_iter():
+    for dispute in _disputes(api, payment.id):
         found += _dispute_facts(dispute)
     return found
+
+
+def _disputes(api: stripe.StripeClient, intent: str) -> Iterator[Any]:
+    yield from api.v1.disputes.list({"payment_intent": intent, "limit": 100}).auto_paging_iter()
 
 
 def _dispute_facts(dispute: Any) -> list[Fact]:
@@ -274,8 +335,20 @@ def order_of(event: dict[str, Any]) -> str | None:
     if not intent:
         return None
     with asking() as api:
-        payment = api.v1.payment_intents.retrieve(_id(intent))
-    return str((payment.to_dict().get("metadata") or {}).get("order") or "") or None
+        payment = api.v1.payment_intents.retrieve(_id(intent)).to_dict()
+        named = (payment.get("metadata") or {}).get("order")
+        return str(named) if named else _order_of_invoice_paid_by(api, _id(intent))
+
+
+def _order_of_invoice_paid_by(api: stripe.StripeClient, intent: str) -> str | None:
+    """A subscription's payments carry no metadata of ours; the invoice that they pay names the subscription's."""
+    payments = api.v1.invoice_payments.list(
+        {"payment": {"type": "payment_intent", "payment_intent": intent}, "limit": 1, "expand": ["data.invoice"]}
+    )
+    for row in payments.data:
+        parent = (cast(Any, row.invoice).to_dict().get("parent") or {}).get("subscription_details") or {}
+        return str((parent.get("metadata") or {}).get("order") or "") or None
+    return None
 
 
 def portal_url(order: Order, return_url: str) -> str | None:

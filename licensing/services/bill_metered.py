@@ -15,7 +15,7 @@ from accounts.services import audit
 from licensing.domain.bookkeeping import part_of
 from licensing.domain.periods import month_of
 from licensing.models import CountedReplay, Grant, Order
-from licensing.services.place_order import next_number
+from licensing.services.numbering import next_number
 from licensing.services.set_billing import billed_to
 from licensing.services.take_seat import locked_grant
 
@@ -25,7 +25,10 @@ def bill_metered() -> int:
     present = month_of(timezone.now())
     unbilled = (
         CountedReplay.objects.filter(
-            billed_in__isnull=True, month__lt=present, grant__acceptance__offer__kind="metered"
+            billed_in__isnull=True,
+            month__lt=present,
+            grant__acceptance__offer__kind="metered",
+            grant__order__isnull=True,  # what was ordered at Stripe is billed there
         )
         .values("grant", "month")
         .annotate(count=Count("pk"))

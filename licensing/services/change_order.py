@@ -14,7 +14,7 @@ from accounts.domain.refusals import Conflict, Invalid, NotFound, Unavailable
 from accounts.services import audit
 from licensing.access import identifier
 from licensing.domain.bookkeeping import in_words
-from licensing.models import Order, Refund
+from licensing.models import Offer, Order, Refund
 from licensing.payments import ProviderTrouble, provider
 from licensing.services.crediting import credited_minor
 from licensing.services.settle_order import settle_order
@@ -41,7 +41,8 @@ def cancel_order(*, actor: Actor, order_id: Any) -> Order:
 def _cancel(actor: Actor, order: Order) -> Order:
     if order.state == Order.State.CANCELED:
         return order
-    is_running = order.state == Order.State.PAID and bool(order.offer.interval)
+    goes_on = bool(order.offer.interval) or order.offer.kind == Offer.Kind.METERED
+    is_running = order.state == Order.State.PAID and goes_on and order.billed_month is None
     if order.state != Order.State.OPEN and not is_running:
         raise Conflict("order_closed", _("This order is paid and done."), _("Ask the publisher for a refund."))
     try:

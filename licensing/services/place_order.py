@@ -6,7 +6,6 @@ from typing import Any
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Max
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -16,8 +15,8 @@ from accounts.models import Organization
 from accounts.services import audit
 from licensing.access import offer_for
 from licensing.domain.bookkeeping import part_of
-from licensing.drivers import PAID_KINDS
 from licensing.models import Coupon, Credit, Offer, Order
+from licensing.offered import is_ordered
 from licensing.payments import ProviderTrouble, Started, provider
 from licensing.services.agreeing import (
     held_grant,
@@ -27,12 +26,10 @@ from licensing.services.agreeing import (
     require_stock,
 )
 from licensing.services.crediting import require_less_than, unused_of
+from licensing.services.numbering import next_number
 from licensing.services.set_billing import billed_to
 from licensing.services.settle_order import settle_order
-from licensing.services.spending import require_budget
-
-_NUMBERS_LOCK = 0x6B656B6E
-"""The advisory lock under which orders are numbered without gaps, whoever orders."""
+from licensing.services.spending import most_in_month, require_budget
 
 
 def place_order(*, actor: Actor, offer_id: Any, terms_sha256: str, coupon: str = "", return_url: str = "") -> Order:
@@ -48,7 +45,7 @@ def place_order(*, actor: Actor, offer_id: Any, terms_sha256: str, coupon: str =
     with transaction.atomic(durable=True):
         organization = locked_organization(actor.organization_id)
         offer = offer_for(actor, offer_id)
-        if offer.kind not in PAID_KINDS:
+        if not is_ordered(offer):
             raise Invalid(
                 "offer_not_for_sale", _("This offer costs nothing."), _("Accept it instead: 'keiken accept'.")
             )
@@ -93,7 +90,8 @@ def _order(actor: Actor, organization: Organization, offer: Offer, terms_sha256:
         billed_to=billed_to(organization.pk),
     )
     if actor.kind == "agent":
-        require_budget(actor, organization, offer, order.due_minor)
+        most = most_in_month(offer) if offer.kind == Offer.Kind.METERED else order.due_minor
+        require_budget(actor, organization, offer, most)
     order.save(force_insert=True)
     Credit.objects.bulk_create(
         Credit(order=order, replaced=part.order, amount_minor=part.amount_minor) for part in replaced
@@ -127,15 +125,6 @@ def begin_payment(order: Order, *, return_url: str = "") -> Order:
     return order
 
 
-def next_number() -> int:
-    """The next order's number; the lock lasts until the transaction ends, so that no number is left out."""
-    from django.db import connection
-
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_NUMBERS_LOCK])
-    return (Order.objects.aggregate(last=Max("number"))["last"] or 0) + 1
-
-
 def _trial_days(organization: Organization, offer: Offer) -> int:
     """A trial is had once, whichever of the experience's offers it was on."""
     earlier = Order.objects.filter(organization=organization, offer__experience=offer.experience, trial_days__gt=0)
@@ -145,10 +134,9 @@ def _trial_days(organization: Organization, offer: Offer) -> int:
 def _redeemable(offer: Offer, code: str) -> Coupon | None:
     if not code:
         return None
-    publisher_id = offer.experience.organization_id
-    coupon = Coupon.objects.select_for_update().filter(organization_id=publisher_id, code=code.strip().upper()).first()
-    is_over = coupon is not None and coupon.expires_at is not None and coupon.expires_at <= timezone.now()
-    if coupon is None or is_over or (coupon.currency and coupon.currency != offer.currency):
+    found = Coupon.objects.select_for_update().filter(code=code.strip().upper())
+    coupon = found.filter(organization_id=offer.experience.organization_id).first()
+    if coupon is None or offer.kind == Offer.Kind.METERED or not _holds(coupon, offer):
         raise Invalid(
             "coupon_invalid", _("This code does not hold for this offer."), _("Check the code, or leave it out.")
         )
@@ -156,6 +144,11 @@ def _redeemable(offer: Offer, code: str) -> Coupon | None:
     if coupon.redemptions_limit is not None and used >= coupon.redemptions_limit:
         raise Conflict("coupon_used_up", _("This code has been used as often as it can be."), _("Leave it out."))
     return coupon
+
+
+def _holds(coupon: Coupon, offer: Offer) -> bool:
+    is_over = coupon.expires_at is not None and coupon.expires_at <= timezone.now()
+    return not is_over and coupon.currency in ("", offer.currency)
 
 
 def _reduction(offer: Offer, coupon: Coupon) -> int:

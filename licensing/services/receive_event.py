@@ -14,7 +14,8 @@ from django.utils.translation import gettext as _
 from accounts.domain.refusals import Invalid, Unavailable
 from licensing.models import Order, ProviderEvent
 from licensing.payments import ProviderTrouble
-from licensing.payments.stripe_api import client, order_of
+from licensing.payments.asking import client
+from licensing.payments.stripe_api import order_of
 from licensing.services.connect_publisher import refresh_account
 from licensing.services.settle_order import settle_order
 

@@ -8,7 +8,7 @@ from datetime import timedelta
 from django.db.models import Q
 from django.utils import timezone
 
-from licensing.models import Order
+from licensing.models import Offer, Order
 from licensing.payments import ProviderTrouble
 from licensing.services.settle_order import settle_order
 
@@ -28,9 +28,8 @@ class Difference:
 def reconcile() -> tuple[list[Difference], list[str]]:
     """(what was made right, orders about which the provider could not be asked)."""
     since = timezone.now() - LOOKED_BACK
-    orders = Order.objects.filter(Q(created_at__gte=since) | Q(offer__interval__gt="")).exclude(
-        state=Order.State.CANCELED
-    )
+    goes_on = Q(offer__interval__gt="") | Q(offer__kind=Offer.Kind.METERED)
+    orders = Order.objects.filter(Q(created_at__gte=since) | goes_on).exclude(state=Order.State.CANCELED)
     differences: list[Difference] = []
     unasked: list[str] = []
     for order in orders.order_by("number").iterator():

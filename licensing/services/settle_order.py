@@ -11,17 +11,20 @@ import logging
 import uuid
 from datetime import datetime
 
+from django.conf import settings
 from django.db import transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from accounts.actors import SYSTEM
 from accounts.services import audit, outbox
-from licensing.domain.bookkeeping import in_order
-from licensing.domain.entitling import Facts, Standing, standing_of
-from licensing.models import Grant, Order
+from licensing.domain.bookkeeping import in_order, part_of
+from licensing.domain.entitling import SHORTEST, Billed, Facts, Standing, standing_of
+from licensing.models import Grant, Offer, Order
 from licensing.payments import ProviderTrouble, provider
 from licensing.services.agreeing import locked_organization, open_grants
 from licensing.services.bookkeeping import write_movement
+from licensing.services.numbering import next_number
 from licensing.services.permissions import give_permissions, take_permissions
 
 logger = logging.getLogger(__name__)
@@ -50,15 +53,41 @@ def settle_order(*, order_id: uuid.UUID | str) -> Order:
         _apply_to_order(order, facts, standing)
         if order.billed_month is None:
             _apply_to_grants(order, standing)
+        bills = [_bill(order, billed) for billed in facts.billed]
+    for bill in bills:
+        settle_order(order_id=bill)
     if standing.is_granted:
         _end_replaced(order)
     return order
 
 
+def _bill(order: Order, billed: Billed) -> uuid.UUID:
+    """The order that stands for a month's invoice of the provider; made once, as its number is found by it."""
+    known = Order.objects.filter(driver=order.driver, external_id=billed.external_id).first()
+    if known is not None:
+        return known.pk
+    made = Order.objects.create(
+        number=next_number(),
+        organization=order.organization,
+        offer=order.offer,
+        acceptance=order.acceptance,
+        billed_month=billed.month,
+        driver=order.driver,
+        external_id=billed.external_id,
+        currency=order.currency,
+        net_minor=billed.net_minor,
+        tax_minor=billed.tax_minor,
+        fee_minor=part_of(billed.net_minor, settings.KEIKEN.fee_basis_points),
+        billed_to=order.billed_to,
+    )
+    _tell(made, "order.bill", {"total_minor": made.total_minor, "month": f"{billed.month:%Y-%m}"})
+    return made.pk
+
+
 def _end_replaced(order: Order) -> None:
     """What took a subscription's place ends it: no further period is paid. Killed before, the next settling does it."""
-    running = Order.objects.filter(credited_in__order=order, offer__interval__gt="", ends_with_period=False)
-    for replaced in running.filter(state=Order.State.PAID):
+    running = Order.objects.filter(credited_in__order=order, state=Order.State.PAID, ends_with_period=False)
+    for replaced in running.filter(Q(offer__interval__gt="") | Q(offer__kind=Offer.Kind.METERED)):
         try:
             provider(replaced.driver).cancel(replaced)
         except ProviderTrouble:
@@ -117,21 +146,27 @@ def _apply_to_grants(order: Order, standing: Standing) -> None:
     grants = list(order.grants.select_related("organization__group", "experience").order_by("experience_id"))
     if not grants:
         starts_at = standing.starts_at or order.created_at
-        grants = open_grants(SYSTEM, order.acceptance, starts_at=starts_at, ends_at=standing.ends_at, order=order)
+        ends_at = max(standing.ends_at, starts_at + SHORTEST) if standing.ends_at is not None else None
+        grants = open_grants(SYSTEM, order.acceptance, starts_at=starts_at, ends_at=ends_at, order=order)
     for grant in grants:
         _apply_to_grant(order, grant, standing)
 
 
 def _apply_to_grant(order: Order, grant: Grant, standing: Standing) -> None:
-    """Ends, freezes, thaws or takes back. What the publisher revoked stays revoked, whatever is paid."""
-    if grant.revoked_at is not None:
-        return
+    """Ends, freezes, thaws or takes back. What was revoked stays revoked, whatever is paid."""
     now = timezone.now()
     changes: dict[str, datetime | str | None] = {}
-    if standing.ends_at is not None and grant.ends_at != standing.ends_at:
-        changes["ends_at"] = standing.ends_at
-        if grant.closed_at is not None and standing.ends_at > now:
-            changes["closed_at"] = None
+    # The provider's clock is not ours: what ended at once still ends after it began.
+    ends_at = max(standing.ends_at, grant.starts_at + SHORTEST) if standing.ends_at is not None else None
+    if ends_at is not None and grant.ends_at != ends_at:
+        changes["ends_at"] = ends_at
+        if grant.closed_at is not None and grant.closed_at < ends_at:
+            changes["closed_at"] = None if ends_at > now else now
+    if grant.revoked_at is not None:
+        # Its end is kept true all the same: it must not depend on what was heard first.
+        if changes:
+            Grant.objects.filter(pk=grant.pk).update(**changes)
+        return
     if standing.revoked_code:
         changes |= {
             "revoked_at": now,
@@ -146,7 +181,7 @@ def _apply_to_grant(order: Order, grant: Grant, standing: Standing) -> None:
     Grant.objects.filter(pk=grant.pk).update(**changes)
     if "revoked_at" in changes or changes.get("frozen_at"):
         take_permissions(grant)
-    elif "frozen_at" in changes or "closed_at" in changes:
+    elif "frozen_at" in changes or changes.get("closed_at", now) is None:
         give_permissions(grant)
     _tell(order, "license.settled", {"grant": str(grant.pk), **{name: str(value) for name, value in changes.items()}})
 

@@ -17,9 +17,9 @@ from accounts.access import organization_for
 from accounts.actors import Actor
 from accounts.domain.refusals import NotFound
 from experiences.models import Experience
-from licensing.drivers import PAID_KINDS
 from licensing.invoices import invoice_of
 from licensing.models import Offer
+from licensing.offered import is_ordered
 from licensing.services.accept_offer import accept_offer
 from licensing.services.change_order import cancel_order
 from licensing.services.decide_request import ask_for_access
@@ -32,7 +32,7 @@ from marketplace.pages.sales import pdf
 def take(request: HttpRequest, actor: Actor, experience: Experience, offer: Offer) -> HttpResponse:
     """Accept, order or ask, as the offer's kind wants it. The terms are agreed to. Raises Refusal."""
     terms_sha256 = request.POST.get("terms_sha256", "")
-    if offer.kind in PAID_KINDS:
+    if is_ordered(offer):
         return _order(request, actor, offer, terms_sha256)
     accept_offer(actor=actor, offer_id=offer.id, terms_sha256=terms_sha256)
     messages.success(request, _("Accepted. Your organization may download and replay it now."))

@@ -16,8 +16,8 @@ from accounts.actors import Actor
 from experiences.access import may_see_evidence, superseding, version_for
 from experiences.models import CheckStrength, Experience, Version
 from experiences.selectors import strengths_of
-from licensing.drivers import PAID_KINDS
 from licensing.models import Grant, Offer
+from licensing.offered import is_ordered
 from licensing.selectors import grant_of, offers_of
 from marketplace import frontier, proofs, selectors
 from marketplace.links import experience_links
@@ -131,7 +131,7 @@ def _takable(offers: Iterable[Offer], held: Grant | None) -> list[Offer]:
     """With a license, only what may be bought in its place."""
     if held is None:
         return list(offers)
-    return [offer for offer in offers if offer.kind in PAID_KINDS and offer.pk != held.acceptance.offer_id]
+    return [offer for offer in offers if is_ordered(offer) and offer.pk != held.acceptance.offer_id]
 
 
 def _origin(version: Version) -> dict[str, Any]:

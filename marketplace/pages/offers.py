@@ -21,8 +21,8 @@ from experiences.models import Experience
 from licensing.access import recipients_named
 from licensing.domain.rules import read_rules
 from licensing.domain.templates import TEMPLATES
-from licensing.drivers import PAID_KINDS
 from licensing.models import Offer, Terms
+from licensing.offered import is_ordered
 from licensing.selectors import grant_of, offers_of
 from licensing.services.create_offer import Pricing, create_offer
 from licensing.services.create_terms import create_terms
@@ -142,7 +142,7 @@ def _texts(terms: Terms) -> list[tuple[str, str, str]]:
 
 def _credit(actor: Actor, offer: Offer) -> int | None:
     """What buying the offer now is lowered by for the license that it replaces; None where it cannot be bought."""
-    if offer.kind not in PAID_KINDS or actor.organization_id is None:
+    if not is_ordered(offer) or actor.organization_id is None:
         return None
     try:
         return credit_for(organization_id=actor.organization_id, offer=offer)

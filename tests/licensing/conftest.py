@@ -23,7 +23,7 @@ from licensing.services.create_offer import create_offer
 from licensing.services.create_terms import create_terms
 from tests import factories
 from tests.accounts.conftest import actor_for
-from tests.licensing import stripe_double
+from tests.licensing import stripe_server
 from tests.licensing.stripe_double import StripeDouble
 
 TEXT = "You may replay this. Nothing else.\n\n経験を再生できます。\n"
@@ -142,7 +142,7 @@ WEBHOOK_SECRET = "whsec_loopback"
 
 @pytest.fixture
 def stripe(settings: Any) -> Iterator[StripeDouble]:
-    with stripe_double.running(int(time.time()) - 10_000) as (double, address):
+    with stripe_server.running(int(time.time()) - 10_000) as (double, address):
         settings.KEIKEN = settings.KEIKEN.model_copy(
             update={
                 "stripe_api_key": "sk_test_loopback",

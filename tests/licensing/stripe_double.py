@@ -9,11 +9,7 @@ from __future__ import annotations
 import itertools
 import json
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
 
 API_VERSION = "2026-10-28.endive"
 MONTH_SECONDS = 30 * 86_400
@@ -29,6 +25,8 @@ class StripeDouble:
         self.by_key: dict[str, tuple[str, str]] = {}
         self.events: list[Object] = []
         self.requests: list[str] = []
+        self.used: dict[str, str] = {}
+        """Identifiers of meter events, and whose they are."""
         self.is_down = False
         self.fails: set[str] = set()
         """Writes that fail, as ``POST subscriptions``."""
@@ -110,7 +108,8 @@ class StripeDouble:
     # --- what the endpoints do
 
     def create_session(self, form: Object) -> Object:
-        price = form["line_items"]["0"]["price_data"]
+        item = form["line_items"]["0"]
+        price = item.get("price_data") or {"unit_amount": 0, "currency": self.objects[item["price"]]["currency"]}
         regular = int(price["unit_amount"])
         coupon = form.get("discounts", {}).get("0", {}).get("coupon")
         off = int(self.objects[coupon]["amount_off"]) if coupon else 0
@@ -139,6 +138,7 @@ class StripeDouble:
             _interval=price.get("recurring", {}).get("interval", ""),
             _payment_metadata=form.get("payment_intent_data", {}).get("metadata", {}),
             _subscription=form.get("subscription_data", {}),
+            _price=item.get("price"),
             _regular=regular,
             _off=off,
         )
@@ -157,6 +157,55 @@ class StripeDouble:
 
     def _tax(self, net: int) -> int:
         return net * self.tax_basis_points // 10_000
+
+    def create_meter(self, form: Object) -> Object:
+        names = ("display_name", "event_name", "default_aggregation", "customer_mapping", "value_settings")
+        return self._new("mtr", "billing.meter", status="active", **{name: form[name] for name in names})
+
+    def create_price(self, form: Object) -> Object:
+        recurring = form["recurring"]
+        assert self.objects[recurring["meter"]]["object"] == "billing.meter"
+        tiers = form.get("tiers", {"0": {"up_to": "inf", "unit_amount": form.get("unit_amount", 0)}})
+        return self._new(
+            "price",
+            "price",
+            active=True,
+            billing_scheme=form.get("billing_scheme", "per_unit"),
+            currency=form["currency"],
+            lookup_key=form["lookup_key"],
+            recurring={**recurring, "interval_count": 1},
+            tax_behavior=form["tax_behavior"],
+            type="recurring",
+            _tiers=[tiers[key] for key in sorted(tiers)],
+        )
+
+    def create_meter_event(self, form: Object) -> Object | None:
+        """None for an identifier that is known."""
+        if form["identifier"] in self.used:
+            return None
+        customer = form["payload"]["stripe_customer_id"]
+        self.used[form["identifier"]] = customer
+        names = ("event_name", "identifier", "payload")
+        made = {name: form[name] for name in names} | {"timestamp": int(form["timestamp"])}
+        return {"object": "billing.meter_event", "created": self.now, "livemode": False, **made}
+
+    def bill(self, subscription_id: str) -> Object:
+        """The month ends: an invoice of what was used, paid, and a new period."""
+        subscription = self.objects[subscription_id]
+        used = (
+            sum(1 for customer in self.used.values() if customer == subscription["customer"]) - subscription["_billed"]
+        )
+        subscription["_billed"] += used
+        subscription["_net"], rest = 0, used
+        for tier in self.objects[subscription["_price"]]["_tiers"]:
+            counted = rest if tier["up_to"] == "inf" else min(rest, int(tier["up_to"]))
+            subscription["_net"] += counted * int(tier["unit_amount"])
+            rest -= counted
+        started = subscription["items"]["data"][0]["current_period_start"]
+        self.renew(subscription_id)
+        invoice = [thing for thing in self.objects.values() if thing["object"] == "invoice"][-1]
+        invoice["period_start"] = started
+        return invoice
 
     def create_account(self, form: Object) -> Object:
         return self._new("acct", "account", type=form["type"], payouts_enabled=False, metadata=form.get("metadata", {}))
@@ -187,6 +236,9 @@ class StripeDouble:
             cancel_at_period_end=False,
             ended_at=None,
             currency=session["currency"],
+            customer=f"cus_{next(self._numbers):06}",
+            _price=session["_price"],
+            _billed=0,
             _net=session["_regular"],
             _off=session["_off"],
         )
@@ -196,10 +248,10 @@ class StripeDouble:
             "current_period_end": subscription["created"] + length,
         }
         subscription["items"] = {"object": "list", "data": [item]}
-        session |= {"subscription": subscription["id"], "customer": "cus_000001"}
+        session |= {"subscription": subscription["id"], "customer": subscription["customer"]}
         self._tell("customer.subscription.created", subscription)
         paid = subscription
-        if not trial:
+        if not trial and not session["_price"]:
             invoice = self._invoice(subscription)
             self._tell("invoice.paid", invoice)
             paid = self.objects[invoice["payments"]["data"][0]["payment"]["payment_intent"]]
@@ -211,12 +263,18 @@ class StripeDouble:
         net = subscription["_net"] - off
         tax = self._tax(net)
         intent = self._intent(net + tax, subscription["currency"], {})
-        payment = {"id": "inpay_1", "payment": {"type": "payment_intent", "payment_intent": intent["id"]}}
+        payment = self._new(
+            "inpay",
+            "invoice_payment",
+            payment={"type": "payment_intent", "payment_intent": intent["id"]},
+            status="paid",
+        )
         details = {"subscription": subscription["id"], "metadata": subscription["metadata"]}
-        return self._new(
+        invoice = self._new(
             "in",
             "invoice",
             status="paid",
+            period_start=subscription["items"]["data"][0]["current_period_start"],
             amount_paid=net + tax,
             total=net + tax,
             total_excluding_tax=net,
@@ -227,6 +285,8 @@ class StripeDouble:
             payments={"object": "list", "data": [payment]},
             _subscription_id=subscription["id"],
         )
+        payment["invoice"] = invoice["id"]
+        return invoice
 
     def _intent(self, amount: int, currency: str, metadata: Object) -> Object:
         return self._new(
@@ -280,121 +340,3 @@ class StripeDouble:
 def shown(thing: Object) -> Object:
     """An object without what only the double knows."""
     return {name: value for name, value in thing.items() if not name.startswith("_")}
-
-
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    wbufsize = 1 << 16  # head and body in one packet
-    double: StripeDouble
-
-    def log_message(self, *_arguments: Any) -> None:
-        """Quiet."""
-
-    def do_GET(self) -> None:
-        url = urlsplit(self.path)
-        parts, query = url.path.strip("/").split("/")[1:], dict(parse_qsl(url.query))
-        with self.double.lock:
-            self._answer(*self._read(parts, query))
-
-    def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers.get("Content-Length", 0))).decode()
-        parts = urlsplit(self.path).path.strip("/").split("/")[1:]
-        key = self.headers.get("Idempotency-Key", "")
-        with self.double.lock:
-            known = self.double.by_key.get(key)
-            if known and known[0] != body:
-                self._answer(400, {"error": {"type": "idempotency_error", "message": "other parameters"}})
-            elif known:
-                self._answer(200, shown(self.double.objects[known[1]]))
-            else:
-                status, made = self._write(parts, nested(parse_qsl(body, keep_blank_values=True)))
-                if status == 200 and key:
-                    self.double.by_key[key] = (body, made["id"])
-                self._answer(status, made)
-
-    def _read(self, parts: list[str], query: Object) -> tuple[int, Object]:
-        self.double.requests.append("GET " + "/".join(parts))
-        if self.double.is_down:
-            return 503, {"error": {"type": "api_error", "message": "down"}}
-        kinds = {"refunds": "refund", "disputes": "dispute", "invoices": "invoice"}
-        if len(parts) == 1 and parts[0] in kinds:
-            wanted = query.get("payment_intent") or query.get("subscription")
-            found = [
-                shown(thing)
-                for thing in self.double.objects.values()
-                if thing["object"] == kinds[parts[0]]
-                and wanted in (thing.get("payment_intent"), thing.get("_subscription_id"))
-            ]
-            return 200, {"object": "list", "data": found[::-1], "has_more": False, "url": f"/v1/{parts[0]}"}
-        thing = self.double.objects.get(parts[-1])
-        if thing is None:
-            return 404, {"error": {"type": "invalid_request_error", "code": "resource_missing", "message": "none"}}
-        return 200, shown(thing)
-
-    def _write(self, parts: list[str], form: Object) -> tuple[int, Object]:
-        self.double.requests.append("POST " + "/".join(parts))
-        if self.double.is_down or f"POST {parts[0]}" in self.double.fails:
-            return 503, {"error": {"type": "api_error", "message": "down"}}
-        if parts == ["checkout", "sessions"]:
-            return 200, shown(self.double.create_session(form))
-        if parts[:2] == ["checkout", "sessions"] and parts[3:] == ["expire"]:
-            self.double.expire(parts[2])
-            return 200, shown(self.double.objects[parts[2]])
-        if parts == ["coupons"]:
-            return 200, shown(self.double.create_coupon(form))
-        if parts == ["refunds"]:
-            intent = form["payment_intent"]
-            return 200, shown(self.double.refund(intent, int(form["amount"]), form.get("metadata")))
-        if parts == ["accounts"]:
-            return 200, shown(self.double.create_account(form))
-        if parts == ["transfers"]:
-            return 200, shown(self.double.create_transfer(form))
-        if parts in (["account_links"], ["billing_portal", "sessions"]):
-            kind = "account_link" if parts[0] == "account_links" else "billing_portal.session"
-            url = f"https://connect.stripe.invalid/{form.get('account') or form['customer']}"
-            return 200, {"object": kind, "id": kind, "url": url, "created": self.double.now}
-        if parts[0] == "subscriptions" and len(parts) == 2:
-            subscription = self.double.objects[parts[1]]
-            subscription["cancel_at_period_end"] = form.get("cancel_at_period_end") == "true"
-            self.double._tell("customer.subscription.updated", subscription)
-            return 200, shown(subscription)
-        return 404, {"error": {"type": "invalid_request_error", "message": f"no such endpoint {parts}"}}
-
-    def _answer(self, status: int, document: Object) -> None:
-        body = json.dumps(document).encode()
-        self.send_response(status)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(body)))
-        if status == 503:
-            self.send_header("Stripe-Should-Retry", "false")
-        self.end_headers()
-        self.wfile.write(body)
-
-
-def nested(pairs: list[tuple[str, str]]) -> Object:
-    """``a[b][0]=c`` as ``{"a": {"b": {"0": "c"}}}``."""
-    found: Object = {}
-    for name, value in pairs:
-        first, *rest = name.replace("]", "").split("[")
-        place = found
-        for key, following in zip([first, *rest], rest, strict=False):
-            place = place.setdefault(key, {})
-            first = following
-        place[first] = value
-    return found
-
-
-@contextmanager
-def running(now: int) -> Iterator[tuple[StripeDouble, str]]:
-    """The double and its address, until the block ends."""
-    double = StripeDouble(now)
-    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"double": double}))
-    server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
-    thread.start()
-    try:
-        yield double, f"http://127.0.0.1:{server.server_address[1]}"
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join(5)

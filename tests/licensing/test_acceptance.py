@@ -218,6 +218,7 @@ def test_the_list_shows_what_one_holds_and_what_one_gave(shop: Shop) -> None:
     assert listed("owner of acme") == [("initech", "revoked"), ("globex", "current")]
     [row] = shop.ask("viewer of globex", "GET", "grants").json()["results"]
     assert (row["id"], row["experience"], row["uses"]) == (str(held.pk), "acme/greet", ["replay", "read"])
+    assert (row["seats"], row["seats_taken"], row["replays_quota"], row["replays_counted"]) == (None, [], None, 0)
     first = shop.ask("owner of acme", "GET", "grants?limit=1").json()
     following = shop.ask("owner of acme", "GET", f"grants?limit=1&cursor={first['next']}").json()
     assert [row["organization"] for row in following["results"]] == ["globex"]

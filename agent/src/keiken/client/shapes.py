@@ -343,6 +343,10 @@ class Grant(Shape):
     starts_at: datetime | None = None
     ends_at: datetime | None = None
     uses: list[str] = Field(default_factory=list)
+    seats: int | None = None
+    seats_taken: list[str] = Field(default_factory=list)
+    replays_quota: int | None = None
+    replays_counted: int = 0
 
 
 class StoredReport(Shape):
