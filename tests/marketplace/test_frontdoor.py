@@ -190,6 +190,27 @@ def test_the_rate_limit_is_the_same_counter(market: Market, key: factories.Key, 
     assert [cache.get(name.decode().split(":", 2)[2]) for name in door.door._redis.keys("*rate:known:key-*")] == [7]
 
 
+def test_what_is_counted_in_advance_is_never_more_than_the_limit(
+    market: Market, key: factories.Key, door: Door
+) -> None:
+    market.grant()
+    door.door._limit = 205  # two at once, and the last step is smaller
+    asked = 0
+    counted = door.door._redis.incrby
+
+    def count(name: str, ahead: int) -> int:
+        nonlocal asked
+        asked += 1
+        return int(counted(name, ahead))
+
+    door.door._redis.incrby = count
+    assert door.get(ENTITLEMENT, key)[0] == "200 OK"
+    (key_id,) = door.door._key_ids.values()
+    answers = [door.door._count(key_id) for _number in range(210)]
+    assert answers == [True] * 205 + [False] * 5
+    assert asked == 103 + 5
+
+
 def test_lost_bytes_a_lost_connection_and_a_silent_cache_go_the_long_way(
     market: Market, key: factories.Key, door: Door, monkeypatch: pytest.MonkeyPatch
 ) -> None:
