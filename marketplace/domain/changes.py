@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
 from typing import Any, Final, Literal, get_args
 
@@ -94,6 +94,24 @@ def changes(old: Document, new: Document, offers: Iterable[Offered] = ()) -> dic
         ],
     }
     return {name: found[name] for name in SECTIONS if found[name]}
+
+
+def shortened(found: Mapping[SectionName, Sequence[Change]], characters: int) -> dict[SectionName, list[Change]]:
+    """The same changes with as many of their lines as have room, the first ones first; ``…`` stands for the others."""
+    left = characters
+    kept: dict[SectionName, list[Change]] = {}
+    for name, section in found.items():
+        kept[name] = []
+        for change in section:
+            lines: list[Line] = []
+            for line in change.lines:
+                left -= len(line.text)
+                if left < 0:
+                    lines.append(Line("…", ""))
+                    break
+                lines.append(line)
+            kept[name].append(replace(change, lines=tuple(lines)))
+    return kept
 
 
 def text_lines(old: str, new: str) -> tuple[Line, ...]:

@@ -8,7 +8,11 @@ from django.views.decorators.http import require_safe
 
 from experiences.access import version_for
 from marketplace import comparison
+from marketplace.domain.changes import shortened
 from marketplace.pages.base import acting, page
+
+SHOWN_CHARACTERS = 60_000
+"""Of all lines together, so that the page of two large packages stays small; the API tells all."""
 
 
 @require_safe
@@ -34,7 +38,7 @@ def compare(request: HttpRequest, organization: str, name: str, old: str, new: s
                     for change in changes
                 ],
             }
-            for name, changes in found.sections.items()
+            for name, changes in shortened(found.sections, SHOWN_CHARACTERS).items()
         ],
     }
     return render(request, "marketplace/compare.html", context)

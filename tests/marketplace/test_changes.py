@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from marketplace.domain.changes import SHOWN_LINES, Change, Document, Line, Offered, changes, text_lines
+from marketplace.domain.changes import SHOWN_LINES, Change, Document, Line, Offered, changes, shortened, text_lines
 from tests.packages import MANIFEST
 
 
@@ -136,3 +136,11 @@ def test_a_long_or_hostile_text_is_told_shortly_and_soon() -> None:
         assert len(lines) <= SHOWN_LINES + 2
         assert max(len(line.text) for line in lines) <= 2_000
     assert time.monotonic() - started < 20
+
+
+def test_a_page_shows_as_many_lines_as_have_room() -> None:
+    found = changes(Document(MANIFEST, ""), Document({**MANIFEST, "title": "x" * 150}, "y" * 60 + "\n" + "z" * 60))
+    [title, text] = shortened(found, 250)["words"]
+    assert [line.sign for line in title.lines] == ["-", "+"]
+    assert [(line.sign, len(line.text)) for line in text.lines] == [("+", 60), ("…", 0)]
+    assert shortened(found, 10_000) == found
