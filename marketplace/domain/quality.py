@@ -249,11 +249,11 @@ def _ratings(evidence: Evidence) -> Component:
 
 
 def _maintenance(evidence: Evidence) -> Component:
-    """How soon a pass followed when a proof had failed. Nothing ever proven earns nothing."""
+    """How soon a pass followed when a proof had failed. What passes nowhere now earns nothing."""
     troubles = evidence.troubles[:TROUBLES]
     credit = [0.5 ** (trouble.days / RESPONSE_HALF_LIFE_DAYS) for trouble in troubles]
-    ever_passed = any(proof.is_pass for proof in evidence.proofs)
-    value = (1 + sum(credit)) / (1 + len(credit)) if troubles or ever_passed else 0.0
+    passes = any(proof.is_pass for proof in evidence.proofs)
+    value = (1 + sum(credit)) / (1 + len(credit)) if passes else 0.0
     return _component(
         "maintenance",
         value,

@@ -28,6 +28,7 @@ from marketplace.paging import page as page_of
 from marketplace.services.rate import Opinion, rate
 from marketplace.services.reply import reply
 from marketplace.services.vote_helpful import vote_helpful
+from marketplace.wording import OUTCOMES
 
 NOT_ANSWERED = ("", gettext_lazy("no answer"))
 
@@ -77,7 +78,7 @@ class RatingForm(forms.Form):
 
 
 def _replay_label(row: ReplayReport) -> str:
-    return f"{row.created_at:%Y-%m-%d %H:%M} · {row.version.version} · {row.outcome}"
+    return f"{row.created_at:%Y-%m-%d %H:%M} · {row.version.version} · {OUTCOMES[row.outcome].label}"
 
 
 @require_safe

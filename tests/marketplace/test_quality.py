@@ -188,6 +188,8 @@ def test_proofs_count_while_they_are_signed_and_fresh(market: Market) -> None:
 
 def test_care_counts_from_the_failed_proof_to_the_next_pass(market: Market) -> None:
     failed = judge(market.public, "failed")
+    assert part(market.public, "maintenance")["value"] == 0
+    judge(market.public, environment="debian-12-web")
     moment = timezone.now() - timedelta(days=14)
     type(failed).objects.filter(pk=failed.pk).update(finished_at=moment)
     still = part(market.public, "maintenance")

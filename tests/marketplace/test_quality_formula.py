@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import itertools
 import random
 import re
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from keiken.strength.interval import wilson
@@ -26,7 +25,7 @@ from marketplace.domain.quality import (
 )
 
 DOCS = Path(__file__).parents[2] / "docs/quality.md"
-numbers = itertools.count(1)
+unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 def bound(name: str) -> float:
@@ -146,6 +145,7 @@ def honest(said: list[tuple[bool, int, int, int, int]]) -> tuple[list[Use], list
     return told, votes
 
 
+@unhurried
 @given(HONEST, st.integers(0, 60), st.sampled_from([1, 5]))
 def test_sock_puppets_that_have_paid_nobody_move_it_at_most_by_the_bound(
     said: list[tuple[bool, int, int, int, int]], count: int, stars: int
@@ -156,6 +156,7 @@ def test_sock_puppets_that_have_paid_nobody_move_it_at_most_by_the_bound(
     assert abs(after.value - before.value) <= bound("any number of organizations that have paid nobody")
 
 
+@unhurried
 @given(HONEST, st.integers(1, 5), st.integers(0, 60), st.integers(0, 60))
 def test_one_party_moves_it_at_most_by_the_bound(
     said: list[tuple[bool, int, int, int, int]], stars: int, good: int, bad: int
@@ -169,6 +170,7 @@ def test_one_party_moves_it_at_most_by_the_bound(
     assert abs(after.value - before.value) <= bound("one party, however many organizations and reports it has")
 
 
+@unhurried
 @given(HONEST, st.integers(1, 60))
 def test_a_false_alarm_moves_only_the_field(said: list[tuple[bool, int, int, int, int]], bad: int) -> None:
     told, votes = honest(said)
@@ -213,6 +215,7 @@ def test_the_order_in_which_parties_speak_does_not_matter() -> None:
     assert score(Evidence(votes=said)) == score(Evidence(votes=mixed))
 
 
+@unhurried
 @given(
     HONEST, st.lists(st.tuples(st.booleans(), st.floats(0, 400)), max_size=8), st.integers(0, 24), st.integers(0, 24)
 )
