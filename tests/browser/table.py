@@ -116,7 +116,7 @@ NO_PAGES: Final = {
     "organization_audit_csv": "a download",
     "account_export": "a download",
     "account_order_export": "takes a form and goes back",
-    "mfa_add_webauthn": "asks for the password again first: in tests/accounts/test_account.py",
+    "mfa_add_webauthn": "asks for the password again first: in test_passkeys.py",
     "mfa_edit_webauthn": "only for people with a key",
     "mfa_remove_webauthn": "only for people with a key",
     "mfa_reauthenticate_webauthn": "only for people with a key",
