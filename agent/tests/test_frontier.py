@@ -15,6 +15,7 @@ from replays import package
 from sandboxes import debian, driver
 
 from keiken.conditions import parse
+from keiken.errors import SandboxUnavailable
 from keiken.frontier import (
     Frontier,
     Observation,
@@ -29,6 +30,7 @@ from keiken.frontier import (
 from keiken.frontier.record import Flip
 from keiken.package import Package, load, unpack
 from keiken.sandbox import environments
+from keiken.sandbox.bubblewrap import BubblewrapDriver
 from keiken.sandbox.protocol import Environment
 
 SCENARIOS = [{"name": "works", "environments": ["debian-12"], "expect": ["file('work/out').text == 'good\\n'"]}]
@@ -140,6 +142,25 @@ def test_an_excluded_version_that_passes_makes_the_condition_wider(tmp_path: Pat
     ]
     without = next(run for run in frontier.runs if run.axes == {"tool"})
     assert (without.bare, without.facts["tool.git"]) == ("failed", None)
+
+
+def test_where_environments_are_images_a_changed_one_is_not_run_and_a_missing_one_is_trouble(tmp_path: Path) -> None:
+    class Images(BubblewrapDriver):
+        def __init__(self, *digests: str) -> None:
+            self.digests = digests
+
+        def open(self, **given: Any) -> Any:
+            if given["environment"].digest not in self.digests:
+                raise SandboxUnavailable("environment_image_missing", "There is no image of it.", "Push it.")
+            return super().open(**given)
+
+    made = planted(tmp_path, "true")
+    frontier = explore(made, driver=Images(debian().digest), environment=debian())
+    assert [(run.flips, run.outcome) for run in frontier.runs] == [([], "passed")]
+    assert {one.axis for one in frontier.not_run if one.reason == "There is no image of it."} >= {"time_zone"}
+    with pytest.raises(SandboxUnavailable) as missing:
+        explore(made, driver=Images(), environment=debian())
+    assert missing.value.code == "environment_image_missing"
 
 
 def test_a_package_without_a_scenario_there_is_said_to_be_untried(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from keiken.conditions import match, parse
+from keiken.errors import SandboxUnavailable
 from keiken.frontier.judge import judged
 from keiken.frontier.places import Places, Unflippable
 from keiken.frontier.plan import (
@@ -123,6 +124,11 @@ class _Explorer:
                 self.runs.append(self._run(flips, place))
         except Unflippable as trouble:
             self._skip(flips, str(trouble))
+        except SandboxUnavailable as trouble:
+            # Where environments are images, there is none of one that was changed just now.
+            if not flips or trouble.code != "environment_image_missing":
+                raise
+            self._skip(flips, trouble.message)
 
     def _skip(self, flips: list[Flip], reason: str) -> None:
         for flip in flips[-1:] or [Flip(axis="release", value=self.places.base.name)]:
