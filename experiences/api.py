@@ -18,10 +18,11 @@ from accounts.actors import Actor
 from accounts.domain.refusals import TooLarge
 from accounts.interface import ActorView, checked, refusals
 from experiences.access import version_for
-from experiences.log_api import LogProofShape
+from experiences.log_api import LogProofShape, ReverificationRulesShape
 from experiences.models import CheckStrength, Verification, Version
 from experiences.public_log import attestations_document
-from experiences.selectors import strengths_of
+from experiences.reverification import rules_for
+from experiences.selectors import strengths_of, valid_until
 from experiences.services.offer_keys import offer_keys
 from experiences.services.publish import publish
 from experiences.services.request_verification import request_verification
@@ -63,6 +64,10 @@ class VerificationShape(serializers.Serializer[Any]):
     isolation = serializers.CharField(allow_blank=True)
     state = serializers.ChoiceField(["queued", "running", "done"])
     verdict = serializers.CharField(allow_blank=True)
+    valid_until = serializers.DateTimeField(allow_null=True, help_text="So long the verdict counts.")
+    is_trial = serializers.BooleanField(
+        help_text="In an environment that no scenario names: it shows where the version holds and decides nothing."
+    )
     trigger = serializers.CharField()
     operator_note = serializers.CharField(
         allow_blank=True, help_text="Why it still waits; only its publisher and the operators see it."
@@ -82,6 +87,7 @@ class VersionShape(serializers.Serializer[Any]):
     published_at = serializers.DateTimeField()
     yanked_at = serializers.DateTimeField(allow_null=True)
     yanked_reason = serializers.CharField(allow_blank=True)
+    reverification = ReverificationRulesShape(help_text="When it is proven again: the strictest of all that applies to it.")
     manifest = serializers.DictField()
     skill = serializers.DictField()
     verifications = VerificationShape(many=True)
@@ -156,6 +162,7 @@ def version_document(actor: Actor, version: Version) -> dict[str, Any]:
         "yanked_reason": version.yanked_reason,
         "manifest": version.manifest,
         "skill": version.skill,
+        "reverification": rules_for(version.experience).document(),
         "verifications": [_verification(version, row, strengths, may_read_notes=may_read_notes) for row in rows[:100]],
     }
 
@@ -172,6 +179,8 @@ def _verification(
         "isolation": row.isolation,
         "state": row.state,
         "verdict": row.verdict,
+        "valid_until": valid_until(row) if row.finished_at else None,
+        "is_trial": row.is_trial,
         "trigger": row.trigger,
         "operator_note": row.operator_note if may_read_notes else "",
         "scenarios": [

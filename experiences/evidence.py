@@ -12,7 +12,7 @@ from uuid import UUID
 from django.db.models import Count, OuterRef, QuerySet, Subquery
 
 from experiences.domain.evidence_store import unpacked
-from experiences.models import EvidenceRecord, ScenarioResult, Verification, Version
+from experiences.models import Environment, EvidenceRecord, ScenarioResult, Verification, Version
 from keiken.replay.comparing import Difference, differences
 from keiken.replay.evidence import Evidence, StepSeen
 
@@ -62,6 +62,22 @@ def done_verifications(version: Version) -> QuerySet[Verification]:
             previous_finished_at=Subquery(before.values("finished_at")[:1]),
         )
     )
+
+
+def environment_before(row: Verification) -> Environment | None:
+    """The root file system that the same name stood for in the verification before, where it was another one."""
+    before = (
+        Verification.objects.filter(
+            version_id=row.version_id,
+            environment_name=row.environment_name,
+            state=Verification.State.DONE,
+            finished_at__lt=row.finished_at,
+        )
+        .select_related("environment")
+        .order_by("-finished_at")
+        .first()
+    )
+    return before.environment if before is not None and before.environment_id != row.environment_id else None
 
 
 def newest_proofs(version: Version, environment: str = "") -> list[Proof]:

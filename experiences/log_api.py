@@ -12,6 +12,7 @@ from rest_framework.response import Response
 from accounts.interface import ActorView, checked, refusals
 from experiences.access import version_for
 from experiences.public_log import ENTRIES_AT_ONCE, consistency, entries_from, head, inclusion
+from experiences.reverification import applied_policy, site_rules
 from experiences.services.submit_statement import submit_statement
 from experiences.services.summarize import policy
 
@@ -24,11 +25,23 @@ class LogProofShape(serializers.Serializer[Any]):
     hashes = serializers.ListField(child=serializers.CharField(), help_text="In base64, the leaf's neighbor first.")
 
 
+class ReverificationRulesShape(serializers.Serializer[Any]):
+    """When a version is proven again."""
+
+    max_age_days = serializers.IntegerField()
+    on_new_environment = serializers.BooleanField()
+    on_environment_change = serializers.BooleanField()
+    diverging_reports = serializers.IntegerField()
+    request_minutes = serializers.IntegerField()
+
+
 class PolicyShape(serializers.Serializer[Any]):
     rule = serializers.CharField()
     neutral = serializers.ListField(child=serializers.CharField(), help_text="Verdicts that decide nothing.")
     valid_days = serializers.IntegerField()
     minimum_isolation = serializers.CharField()
+    minimum_check_strength = serializers.FloatField(required=False)
+    reverification = ReverificationRulesShape(required=False, help_text="The strictest of all that applied.")
 
 
 class CheckpointShape(serializers.Serializer[Any]):
@@ -76,7 +89,7 @@ class ConsistencyQuery(serializers.Serializer[Any]):
 
 
 class PolicyView(ActorView):
-    """By which rules a version counts as proven; summaries name the digest of this document."""
+    """By which rules versions count as proven where nobody asked for stricter ones."""
 
     @extend_schema(
         operation_id="get_verification_policy",
@@ -84,7 +97,19 @@ class PolicyView(ActorView):
         responses={200: PolicyShape, **refusals()},
     )
     def get(self, request: Request) -> Response:
-        return Response(policy())
+        return Response(policy(site_rules()))
+
+
+class AppliedPolicyView(ActorView):
+    """The rules a summary was made by, under the digest that it names: the SHA-256 of their canonical JSON."""
+
+    @extend_schema(
+        operation_id="get_applied_policy",
+        tags=["log"],
+        responses={200: PolicyShape, **refusals(404)},
+    )
+    def get(self, request: Request, digest: str) -> Response:
+        return Response(applied_policy(digest).document)
 
 
 class CheckpointView(ActorView):

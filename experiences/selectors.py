@@ -32,13 +32,13 @@ def verification_statuses(versions: Iterable[Version]) -> dict[int, dict[str, An
     """
     wanted = [version.pk for version in versions]
     concluded = (
-        Verification.objects.filter(version_id__in=wanted, state=Verification.State.DONE)
+        Verification.objects.filter(version_id__in=wanted, state=Verification.State.DONE, is_trial=False)
         .select_related("environment")
         .annotate(attested_at=F("attestation__created_at"))
         .order_by("version_id", "environment_name", "-finished_at")
         .distinct("version_id", "environment_name")
     )
-    waiting = Verification.objects.filter(version_id__in=wanted).exclude(state=Verification.State.DONE)
+    waiting = Verification.objects.filter(version_id__in=wanted, is_trial=False).exclude(state=Verification.State.DONE)
     by_version: dict[int, list[Any]] = {number: [] for number in wanted}
     for row in concluded:
         by_version[row.version_id].append(row)
@@ -52,16 +52,41 @@ def strengths_of(version: Version) -> dict[int, CheckStrength]:
     return {item.environment_id: item for item in found}
 
 
+def held_digests() -> dict[str, set[str]]:
+    """What live workers hold: the digests of root file systems under each name."""
+    found: dict[str, set[str]] = {}
+    live = Worker.objects.filter(seen_at__gte=timezone.now() - GONE)
+    for environments in live.values_list("environments", flat=True):
+        for name, digest in environments.items():
+            found.setdefault(name, set()).add(digest)
+    return found
+
+
+def valid_until(row: Verification) -> datetime:
+    """When the verdict of a concluded row counts no longer: the policy of its day, or the operator's if that is
+    stricter by now.
+    """
+    assert row.finished_at is not None, "the database keeps done and finished_at together"
+    site = settings.KEIKEN.reverify_days
+    return row.finished_at + timedelta(days=min(row.valid_days or site, site))
+
+
+def concluded_of(row: Verification, *, is_signed: bool) -> Concluded:
+    """What a concluded row says to the badge."""
+    assert row.finished_at is not None, "the database keeps done and finished_at together"
+    return Concluded(row.verdict, row.finished_at, valid_until(row), is_signed)
+
+
 def oldest_valid() -> datetime:
-    """An older passing attestation no longer makes a version verified."""
+    """By the operator's rule nothing that passed before counts any more, whatever stricter rules applied to it."""
     return timezone.now() - timedelta(days=settings.KEIKEN.reverify_days)
 
 
 def status_of(rows: Sequence[Any], *, is_waiting: bool) -> dict[str, Any]:
     """The badge from the last concluded row of each environment, with ``environment`` and ``attested_at``."""
-    facts = [Concluded(row.verdict, row.finished_at, row.attested_at is not None) for row in rows]
+    facts = [concluded_of(row, is_signed=row.attested_at is not None) for row in rows]
     return {
-        "status": badge(facts, oldest=oldest_valid(), is_waiting=is_waiting),
+        "status": badge(facts, now=timezone.now(), is_waiting=is_waiting),
         "environments": {
             row.environment_name: {
                 "verdict": row.verdict,
@@ -69,6 +94,7 @@ def status_of(rows: Sequence[Any], *, is_waiting: bool) -> dict[str, Any]:
                 "environment_digest": row.environment.digest if row.environment else "",
                 "isolation": row.isolation,
                 "finished_at": row.finished_at,
+                "valid_until": valid_until(row),
                 "attested_at": row.attested_at,
             }
             for row in rows

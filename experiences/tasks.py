@@ -18,6 +18,7 @@ from experiences.services.attest import attest as attest_verification
 from experiences.services.explore_frontier import explore_next
 from experiences.services.nudge import nudge as nudge_all
 from experiences.services.reverify_by_age import reverify_by_age as enqueue_aged
+from experiences.services.reverify_by_environment import reverify_changed_environments, try_new_environments
 from experiences.services.signing import signing_key
 from experiences.services.sweep_blobs import sweep_blobs as remove_orphans
 from experiences.services.sweep_search_changes import sweep_search_changes as remove_read_changes
@@ -64,6 +65,11 @@ def nudge() -> None:
 @shared_task(name="experiences.tasks.reverify_by_age")
 def reverify_by_age() -> int:
     return enqueue_aged()
+
+
+@shared_task(name="experiences.tasks.reverify_by_environment")
+def reverify_by_environment() -> dict[str, int]:
+    return {"changed": reverify_changed_environments(), "new": try_new_environments()}
 
 
 @shared_task(name="experiences.tasks.forget_gone_workers")

@@ -130,6 +130,34 @@ class Configuration(BaseModel):
         alias="KEIKEN_REVERIFY_DAYS",
         description="A version is verified only while a passing attestation is younger than this.",
     )
+    reverify_least_days: int = Field(
+        1,
+        ge=1,
+        alias="KEIKEN_REVERIFY_LEAST_DAYS",
+        description="The shortest age that an organization may ask for: what it asks for, the workers must do.",
+    )
+    reverify_on_environment_change: bool = Field(
+        True,
+        alias="KEIKEN_REVERIFY_ON_ENVIRONMENT_CHANGE",
+        description="Prove everything again when the root file system behind an environment's name has changed.",
+    )
+    reverify_on_new_environment: bool = Field(
+        False,
+        alias="KEIKEN_REVERIFY_ON_NEW_ENVIRONMENT",
+        description="Try everything in environments that it does not name, too. Otherwise organizations ask for it.",
+    )
+    reverify_reports: int = Field(
+        2,
+        ge=1,
+        alias="KEIKEN_REVERIFY_REPORTS",
+        description="So many diverged or failed reports from the field since the last proof ask for another.",
+    )
+    reverify_request_minutes: int = Field(
+        10,
+        ge=0,
+        alias="KEIKEN_REVERIFY_REQUEST_MINUTES",
+        description="How long a publisher waits between two requests to prove a version again.",
+    )
     min_check_strength: float = Field(
         0.2,
         ge=0,

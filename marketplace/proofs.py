@@ -9,10 +9,11 @@ from typing import Any, Literal
 
 from django.db.models import F, Prefetch, QuerySet, Window, prefetch_related_objects
 from django.db.models.functions import RowNumber
+from django.utils import timezone
 
 from experiences.domain.verdicts import NEUTRAL
 from experiences.models import Experience, ScenarioResult, Verification, Version
-from experiences.selectors import oldest_valid, status_of, verification_status
+from experiences.selectors import status_of, valid_until, verification_status
 
 STRIP_VERDICTS = 30
 STRIP_ENVIRONMENTS = 20
@@ -88,7 +89,7 @@ class Verdicts:
 
     def status(self, version: Version) -> dict[str, Any]:
         """As ``experiences.selectors.verification_status`` tells it."""
-        rows = self._of(version)
+        rows = [row for row in self._of(version) if not row.is_trial]
         done = {row.environment_name: row for row in rows if row.finished_at is not None}
         return status_of(list(done.values()), is_waiting=any(row.finished_at is None for row in rows))
 
@@ -128,7 +129,7 @@ def _last(rows: list[Verification]) -> list[Verification]:
 def _cell(row: Verification) -> Cell:
     if row.finished_at is None:
         return Cell(row.state, row)
-    has_aged = row.verdict == "passed" and row.finished_at <= oldest_valid()
+    has_aged = row.verdict == "passed" and valid_until(row) <= timezone.now()
     return Cell("aged" if has_aged else row.verdict, row)
 
 
@@ -160,6 +161,5 @@ def badge_state(status: Mapping[str, Any]) -> Badge:
         return "passed"
     if status["status"] == "failing":
         return "flaky" if verdicts <= {"passed", "flaky"} else "failed"
-    oldest = oldest_valid()
-    ages = [item["finished_at"] for item in status["environments"].values() if item["verdict"] == "passed"]
-    return "expired" if ages and min(ages) <= oldest else "unverified"
+    ends = [item["valid_until"] for item in status["environments"].values() if item["verdict"] == "passed"]
+    return "expired" if ends and min(ends) <= timezone.now() else "unverified"

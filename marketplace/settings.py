@@ -207,6 +207,7 @@ CELERY_BEAT_SCHEDULE_FILENAME = str(KEIKEN.data_dir / "beat-schedule")
 CELERY_BEAT_SCHEDULE = {
     "nudge-verifications": {"task": "experiences.tasks.nudge", "schedule": KEIKEN.nudge_seconds},
     "reverify-by-age": {"task": "experiences.tasks.reverify_by_age", "schedule": 3600},
+    "reverify-by-environment": {"task": "experiences.tasks.reverify_by_environment", "schedule": 300},
     "forget-gone-workers": {"task": "experiences.tasks.forget_gone_workers", "schedule": 3600},
     "forget-progress": {"task": "experiences.tasks.forget_progress", "schedule": 3600},
     "deliver-webhooks": {"task": "accounts.tasks.deliver_webhooks", "schedule": 10},

@@ -13,6 +13,7 @@ import json
 import os
 import random
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -298,6 +299,9 @@ def main() -> int:
     options.add_argument("--json", action="store_true", help="the count as one JSON document on stdout")
     wanted = options.parse_args()
 
+    for ending in (signal.SIGINT, signal.SIGTERM):
+        # In every case what was started is ended; a shell in the background would have SIGINT ignored.
+        signal.signal(ending, signal.default_int_handler)
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     base = default_data_dir().parent
     base.mkdir(parents=True, exist_ok=True)
@@ -346,7 +350,7 @@ def use(folder: Path, temporary: Path) -> None:
 
 def swept_and_left(temporary: Path) -> list[str]:
     """Our own folders that are left after the sweep that workers do every minute. (Celery leaves empty ones.)"""
-    from experiences.workspace import sweep
+    from keiken.workspace import sweep
 
     sweep(older_than_seconds=0)
     return sorted(path.name for path in temporary.glob("keiken-*"))

@@ -129,6 +129,7 @@ class Marketplace:
         self.is_granted = False
         self.proofs: list[Any] = []
         self.progress_told: list[list[Any]] = [[]]
+        self.policies: list[Any] = []
         self.frontier: dict[str, Any] = {"explorations": [], "proposals": []}
         self.is_offered = True
         self.licenses = 0
@@ -368,6 +369,13 @@ class Marketplace:
         place = self._named(organization, name, version)
         return Answer(body={"digest": digest(self.versions[place]), "is_full": self.is_granted, "proofs": self.proofs})
 
+    def reverification(self, request: Request, _organization: str) -> Answer:
+        if request.method == "PUT":
+            others = [policy for policy in self.policies if policy["topic"] != request.json["topic"]]
+            self.policies = others + ([request.json] if set(request.json) != {"topic"} else [])
+        site = {"max_age_days": 30, "diverging_reports": 2, "on_environment_change": True, "request_minutes": 10}
+        return Answer(body={"site": site, "bounds": {}, "policies": self.policies})
+
     def progress(self, _request: Request, organization: str, name: str, version: str) -> Answer:
         """What a test put there to be told next; the last one again and again."""
         place = self._named(organization, name, version)
@@ -532,6 +540,8 @@ ROUTES: list[tuple[str, str, View]] = [
     ("GET", "experiences/*/*/versions/*/attestations", Marketplace.statements),
     ("GET", "experiences/*/*/versions/*/evidence", Marketplace.evidence),
     ("GET", "experiences/*/*/versions/*/progress", Marketplace.progress),
+    ("GET", "organizations/*/reverification", Marketplace.reverification),
+    ("PUT", "organizations/*/reverification", Marketplace.reverification),
     ("GET", "experiences/*/*/versions/*/frontier", Marketplace.conditions_tried),
     ("POST", "experiences/*/*/versions/*/frontier", Marketplace.conditions_tried),
     ("POST", "experiences/*/*/versions/*/frontier/accept", Marketplace.accept_proposal),

@@ -57,26 +57,40 @@ class Concluded:
 
     verdict: str
     finished_at: datetime
+    valid_until: datetime
     is_signed: bool
 
 
-def proven_since(concluded: Iterable[Concluded]) -> tuple[bool, datetime | None]:
-    """Whether some last verdict speaks against a version; else since when all that decide are signed passes."""
+@dataclass(frozen=True)
+class Standing:
+    """What the last verdicts say together. The times are None unless all that decide are signed passes."""
+
+    is_doubted: bool = False
+    proven_at: datetime | None = None
+    """Of the oldest of them."""
+    proven_until: datetime | None = None
+    """When the first of them counts no longer."""
+
+
+def standing_of(concluded: Iterable[Concluded]) -> Standing:
+    """What speaks against a version outweighs everything, however old it is."""
     deciding = [row for row in concluded if row.verdict not in NEUTRAL]
     if any(row.verdict != "passed" for row in deciding):
-        return True, None
+        return Standing(is_doubted=True)
     if not deciding or not all(row.is_signed for row in deciding):
-        return False, None
-    return False, min(row.finished_at for row in deciding)
+        return Standing()
+    return Standing(
+        proven_at=min(row.finished_at for row in deciding), proven_until=min(row.valid_until for row in deciding)
+    )
 
 
-def badge(concluded: Sequence[Concluded], *, oldest: datetime, is_waiting: bool) -> Status:
-    """What a version is shown as. ``oldest`` is when a passing attestation has aged; ``is_waiting``: a proof is due."""
-    is_doubted, proven_at = proven_since(concluded)
-    if is_doubted:
+def badge(concluded: Sequence[Concluded], *, now: datetime, is_waiting: bool) -> Status:
+    """What a version is shown as now. ``is_waiting``: a proof is due."""
+    standing = standing_of(concluded)
+    if standing.is_doubted:
         return "failing"
-    if proven_at is not None and proven_at > oldest:
+    if standing.proven_until is not None and standing.proven_until > now:
         return "verified"
     # A fresh pass that is not signed yet will be in a moment.
-    fresh = [row for row in concluded if row.verdict not in NEUTRAL and row.finished_at > oldest]
+    fresh = [row for row in concluded if row.verdict not in NEUTRAL and row.valid_until > now]
     return "pending" if is_waiting or any(not row.is_signed for row in fresh) else "unverified"

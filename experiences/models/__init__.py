@@ -5,12 +5,14 @@ from experiences.models.evidence import EvidenceRecord
 from experiences.models.farm import Environment, ScenarioResult, Verification, Worker
 from experiences.models.frontier import FrontierRun
 from experiences.models.log import LogEntry, LogHead, LogNode
+from experiences.models.policy import AppliedPolicy, ReverificationPolicy
 from experiences.models.progress import ProgressLog
 from experiences.models.provenance import Attestation, IndependentStatement, PublicKey, Summary
 from experiences.models.search import SearchChange, SearchEntry, SearchWord
 from experiences.models.strength import CheckStrength
 
 __all__ = [
+    "AppliedPolicy",
     "Attestation",
     "Blob",
     "CheckStrength",
@@ -25,6 +27,7 @@ __all__ = [
     "LogNode",
     "ProgressLog",
     "PublicKey",
+    "ReverificationPolicy",
     "ScenarioResult",
     "SearchChange",
     "SearchEntry",

@@ -40,14 +40,20 @@ class Verification(models.Model):
         DIVERGENCE = "divergence", _("a field report diverged")
         AGE = "age", _("the last verdict has aged")
         REQUEST = "request", _("requested")
+        ENVIRONMENT = "environment", _("the environment has changed")
+        NEW_ENVIRONMENT = "new_environment", _("a new environment")
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     version = models.ForeignKey(Version, on_delete=models.PROTECT, related_name="verifications")
     environment_name = models.CharField(max_length=64)
     """What the scenarios ask for; ``environment`` is what it then ran in."""
-    trigger = models.CharField(max_length=12, choices=Trigger.choices)
+    trigger = models.CharField(max_length=16, choices=Trigger.choices)
     priority = models.SmallIntegerField(default=0)
     state = models.CharField(max_length=8, choices=State.choices, default=State.QUEUED)
+    is_trial = models.BooleanField(default=False)
+    """In an environment that no scenario names: every scenario runs, and the verdict decides nothing."""
+    valid_days = models.PositiveSmallIntegerField(null=True)
+    """How long the verdict counts, by the policy when it was concluded; None for older ones: the operator's rule."""
     attempts = models.PositiveIntegerField(default=0)
     not_before = models.DateTimeField(default=timezone.now)
     lease_token = models.UUIDField(null=True)

@@ -16,9 +16,9 @@ from django.db.models.functions import Now
 from experiences.models import Verification, Worker
 from experiences.selectors import GONE
 from experiences.services.claim import tell_waiting
-from experiences.workspace import sweep
 from keiken.errors import KeikenError
 from keiken.sandbox import environments, working_driver
+from keiken.workspace import sweep
 
 logger = logging.getLogger(__name__)
 

@@ -9,11 +9,12 @@ from django.db import transaction
 from accounts.actors import SYSTEM
 from accounts.services import audit
 from experiences.models import Attestation, Verification
+from experiences.selectors import valid_until
 from experiences.services.append_to_log import Loggable, append, lock_head
 from experiences.services.grading import figures_of
 from experiences.services.signing import signing_key
 from experiences.services.standing import lock_version, refresh_standing
-from experiences.services.summarize import summarize, validity
+from experiences.services.summarize import summarize
 from keiken.trust import Verified, sign, verification_statement
 
 
@@ -74,7 +75,7 @@ def statement_of(row: Verification) -> dict[str, Any]:
             trigger=row.trigger,
             attempt=row.attempts,
             verified_at=row.finished_at,
-            valid_until=row.finished_at + validity(),
+            valid_until=valid_until(row),
             check_strength=figures_of(row),
             network=[
                 f"{one['host']}:{one['port']}"

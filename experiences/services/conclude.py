@@ -15,6 +15,7 @@ from experiences.domain import evidence_store
 from experiences.domain.storable import storable, storable_text
 from experiences.domain.verdicts import with_history
 from experiences.models import Environment, EvidenceRecord, ScenarioResult, Verification
+from experiences.reverification import rules_for
 from experiences.services.claim import held
 from experiences.services.grading import keep_strength
 from experiences.services.proving import Seen
@@ -60,6 +61,7 @@ def _write(row: Verification, seen: Seen) -> None:
     )
     row.environment = environment
     row.verdict = with_history({verdict.scenario: verdict.verdict for verdict in seen.verdicts}, before)
+    row.valid_days = rules_for(row.version.experience).max_age_days
     row.isolation = seen.capability.isolation
     row.state = Verification.State.DONE
     row.finished_at = Now()

@@ -25,12 +25,12 @@ from experiences.models import FrontierRun, Verification, Version
 from experiences.services.claim import pause_seconds
 from experiences.services.proving import fetched
 from experiences.services.queueing import environment_names, nudge_after_commit
-from experiences.workspace import workspace
 from keiken.errors import KeikenError
 from keiken.frontier import Frontier, explore, others_by_release
 from keiken.package import unpack
 from keiken.sandbox import environments, working_driver
 from keiken.sandbox.protocol import Driver, Environment
+from keiken.workspace import workspace
 
 logger = logging.getLogger(__name__)
 

@@ -13,7 +13,6 @@ from experiences.blobs import open_blob
 from experiences.domain.verdicts import REPEATED, disagree
 from experiences.models import Verification, Version
 from experiences.services.grading import judged_by_strength, strength_of
-from experiences.workspace import workspace
 from keiken.errors import KeikenError, PackageError
 from keiken.package import Package, digest, unpack
 from keiken.package.manifest import Scenario
@@ -23,6 +22,7 @@ from keiken.replay.request import Progress
 from keiken.sandbox import environments
 from keiken.sandbox.protocol import Capability, Driver, Environment
 from keiken.strength import Strength
+from keiken.workspace import workspace
 
 BUDGET_SECONDS = 30 * 60
 """For all scenarios of one version in one environment together, so that nobody's package holds a worker for hours."""
@@ -90,7 +90,7 @@ def _verdicts(
 ) -> Iterator[ScenarioVerdict]:
     deadline = time.monotonic() + BUDGET_SECONDS
     for scenario in package.manifest.scenarios:
-        if row.environment_name not in scenario.environments:
+        if not row.is_trial and row.environment_name not in scenario.environments:
             continue
         if time.monotonic() > deadline:
             reason = _("The scenarios before it took all of the {n} minutes there are for one version.")
@@ -146,7 +146,7 @@ def _invalid(row: Verification, error: PackageError) -> list[ScenarioVerdict]:
     return [
         _unseen(row, scenario["name"], "invalid_package", error.message, code=error.code)
         for scenario in row.version.manifest["scenarios"]
-        if row.environment_name in scenario["environments"]
+        if row.is_trial or row.environment_name in scenario["environments"]
     ]
 
 

@@ -23,10 +23,10 @@ from experiences.models import Blob, Experience, Version
 from experiences.services.interning import intern
 from experiences.services.listing import choose_latest, index
 from experiences.services.queueing import add_rows, environment_names, nudge_after_commit
-from experiences.workspace import workspace
 from keiken.conditions import parse
 from keiken.errors import PackageError
 from keiken.package import Package, review, unpack
+from keiken.workspace import workspace
 
 TOO_LARGE = frozenset({"archive_too_large", "archive_too_many_files", "archive_ratio", "package_too_large"})
 MAJOR_MAX = 2**31 - 1

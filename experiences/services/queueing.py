@@ -18,11 +18,11 @@ from accounts.domain.refusals import TooManyRequests
 from accounts.services import audit
 from accounts.services.constraints import broken_constraint
 from experiences.models import Verification, Version
+from experiences.reverification import rules_for
 
-PRIORITIES = {"publish": 10, "divergence": 5, "request": 3, "age": 0}
+PRIORITIES = {"publish": 10, "divergence": 5, "request": 3, "environment": 1, "new_environment": 0, "age": 0}
 OPEN_ONCE = "verification_open_once"
 """The constraint: a version has at most one unfinished verification in an environment."""
-REQUEST_INTERVAL = timedelta(minutes=10)
 MESSAGES = 20
 """More than a site has workers: further messages would find nothing that is not running yet."""
 
@@ -32,20 +32,28 @@ def environment_names(version: Version) -> list[str]:
     return sorted({name for scenario in version.manifest["scenarios"] for name in scenario["environments"]})
 
 
-def add_rows(version: Version, names: Iterable[str], trigger: str) -> list[Verification]:
+def add_rows(version: Version, names: Iterable[str], trigger: str, *, is_trial: bool = False) -> list[Verification]:
     """Call it inside the transaction of the change that asks for it. Raises IntegrityError for ``OPEN_ONCE``."""
     return Verification.objects.bulk_create(
         [
-            Verification(version=version, environment_name=name, trigger=trigger, priority=PRIORITIES[trigger])
+            Verification(
+                version=version,
+                environment_name=name,
+                trigger=trigger,
+                priority=PRIORITIES[trigger],
+                is_trial=is_trial,
+            )
             for name in names
         ]
     )
 
 
-def open_row(*, version: Version, environment_name: str, trigger: str, actor: Actor) -> Verification | None:
+def open_row(
+    *, version: Version, environment_name: str, trigger: str, actor: Actor, is_trial: bool = False
+) -> Verification | None:
     """The new row with its audit entry and nudge; None when one is already open for this version and environment.
 
-    Raises TooManyRequests ``verified_recently`` for a request within ten minutes of the last verification.
+    Raises TooManyRequests ``verified_recently`` for a request too soon after the last verification.
     """
     try:
         with transaction.atomic():
@@ -53,7 +61,7 @@ def open_row(*, version: Version, environment_name: str, trigger: str, actor: Ac
                 # One request at a time: two at once must not both find that nothing was asked for.
                 Version.objects.select_for_update(of=("self",), no_key=True).only("pk").get(pk=version.pk)
                 _refuse_when_recent(version, environment_name)
-            (row,) = add_rows(version, [environment_name], trigger)
+            (row,) = add_rows(version, [environment_name], trigger, is_trial=is_trial)
             audit.record(
                 actor=actor,
                 action="verification.enqueue",
@@ -72,11 +80,12 @@ def open_row(*, version: Version, environment_name: str, trigger: str, actor: Ac
 def _refuse_when_recent(version: Version, environment_name: str) -> None:
     rows = Verification.objects.filter(version=version, environment_name=environment_name)
     asked_at = rows.aggregate(last=Max("created_at"))["last"]
-    wait = REQUEST_INTERVAL - (timezone.now() - asked_at) if asked_at else timedelta(0)
+    minutes = rules_for(version.experience).request_minutes
+    wait = timedelta(minutes=minutes) - (timezone.now() - asked_at) if asked_at else timedelta(0)
     if wait > timedelta(0):
         raise TooManyRequests(
             "verified_recently",
-            _("It was verified, or is being verified, within the last ten minutes."),
+            _("It was verified, or is being verified, within the last {n} minutes.").format(n=minutes),
             _("Look at that verdict, or ask again later."),
             {"retry_after_seconds": round(wait.total_seconds())},
         )

@@ -6,8 +6,9 @@ from typing import Any
 
 from django.db.models import F
 
-from experiences.domain.verdicts import Concluded, proven_since
+from experiences.domain.verdicts import standing_of
 from experiences.models import SearchEntry, Verification, Version
+from experiences.selectors import concluded_of
 
 
 def lock_version(version_id: int) -> None:
@@ -21,11 +22,12 @@ def lock_version(version_id: int) -> None:
 
 def refresh_standing(version_id: int) -> None:
     """Call it in the transaction that wrote a verdict or an attestation, after ``lock_version``."""
-    last = [Concluded(row.verdict, row.finished_at, row.attested_at is not None) for row in _last_rows(version_id)]
-    is_doubted, proven_at = proven_since(last)
-    proven = Version.Standing.PROVEN if proven_at else ""
+    found = standing_of(
+        concluded_of(row, is_signed=row.attested_at is not None) for row in _last_rows(version_id) if not row.is_trial
+    )
+    proven = Version.Standing.PROVEN if found.proven_at else ""
     Version.objects.filter(pk=version_id).update(
-        standing=Version.Standing.DOUBTED if is_doubted else proven, proven_at=proven_at
+        standing=Version.Standing.DOUBTED if found.is_doubted else proven, proven_at=found.proven_at
     )
     SearchEntry.objects.filter(version_id=version_id).update(environments=proven_environments(version_id))
 

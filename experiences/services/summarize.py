@@ -9,8 +9,11 @@ from typing import Any
 from django.conf import settings
 from django.utils import timezone
 
-from experiences.domain.verdicts import NEUTRAL, Concluded, proven_since
-from experiences.models import Attestation, Summary, Verification, Version
+from experiences.domain.reverification import Rules
+from experiences.domain.verdicts import NEUTRAL, standing_of
+from experiences.models import AppliedPolicy, Attestation, Summary, Verification, Version
+from experiences.reverification import rules_for
+from experiences.selectors import concluded_of
 from keiken import __version__
 from keiken.trust import SigningKey, sign
 from keiken.trust.log import canonical, envelope_digest
@@ -21,13 +24,15 @@ def summarize(attestation: Attestation, key: SigningKey) -> Summary:
     """Sign what all attestations of the version say now that there is this one, in the caller's transaction."""
     version = attestation.verification.version
     rows = list(
-        Verification.objects.filter(version=version, state=Verification.State.DONE, attestation__isnull=False)
+        Verification.objects.filter(
+            version=version, state=Verification.State.DONE, is_trial=False, attestation__isnull=False
+        )
         .select_related("attestation")
         .order_by("environment_name", "-finished_at")
         .distinct("environment_name")
     )
-    last = [Concluded(row.verdict, row.finished_at, True) for row in rows if row.finished_at]
-    is_doubted, proven_at = proven_since(last)
+    standing = standing_of(concluded_of(row, is_signed=True) for row in rows)
+    applied = _applied(version)
     now = timezone.now()
     statement = summary_statement(
         Summarized(
@@ -36,38 +41,43 @@ def summarize(attestation: Attestation, key: SigningKey) -> Summary:
             resource=address(version),
             verifier=settings.KEIKEN.site_url,
             replayer=__version__,
-            is_passing=not is_doubted and proven_at is not None,
-            policy=f"{settings.KEIKEN.site_url}/api/v1/verification-policy",
-            policy_digest="sha256:" + hashlib.sha256(canonical(policy())).hexdigest(),
+            is_passing=standing.proven_at is not None,
+            policy=f"{settings.KEIKEN.site_url}/api/v1/verification-policies/{applied.digest}",
+            policy_digest=applied.digest,
             inputs={
                 envelope_digest(row.attestation.envelope): f"{address(version)}/attestations#{row.attestation.pk}"
                 for row in rows
             },
             environments={row.environment_name: row.verdict for row in rows},
             verified_at=now,
-            valid_until=(proven_at or now) + validity(),
+            valid_until=standing.proven_until or now + timedelta(days=rules_for(version.experience).max_age_days),
         )
     )
     return Summary.objects.create(
         version=version,
         attestation=attestation,
-        is_passing=not is_doubted and proven_at is not None,
+        is_passing=standing.proven_at is not None,
         envelope=sign(statement, key),
     )
 
 
-def policy() -> dict[str, Any]:
-    """By which rules a version counts as proven; its digest is in each summary."""
+def policy(rules: Rules) -> dict[str, Any]:
+    """By which rules a version counts as proven and is proven again; the digest of these is in each summary."""
     return {
         "rule": "the last verdict of every environment that is not neutral is passed, signed and not expired",
         "neutral": sorted(NEUTRAL),
-        "valid_days": settings.KEIKEN.reverify_days,
+        "valid_days": rules.max_age_days,
         "minimum_isolation": settings.KEIKEN.min_isolation,
+        "minimum_check_strength": settings.KEIKEN.min_check_strength,
+        "reverification": rules.document(),
     }
 
 
-def validity() -> timedelta:
-    return timedelta(days=settings.KEIKEN.reverify_days)
+def _applied(version: Version) -> AppliedPolicy:
+    """The rules that apply to it now, kept so that whoever has a summary can read what it was made by."""
+    document = policy(rules_for(version.experience))
+    digest = "sha256:" + hashlib.sha256(canonical(document)).hexdigest()
+    return AppliedPolicy.objects.get_or_create(digest=digest, defaults={"document": document})[0]
 
 
 def address(version: Version) -> str:

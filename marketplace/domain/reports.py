@@ -6,8 +6,6 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-DIVERGENCE_THRESHOLD = 2
-"""So many reports since the last proof: a single machine in an odd state proves nothing."""
 DIVERGENCE_PAUSE = timedelta(hours=24)
 """At most one new proof per version and pause."""
 TROUBLING = ("diverged", "failed")
@@ -19,7 +17,7 @@ def reached_a_step(outcome: str, steps: Iterable[Mapping[str, Any]]) -> bool:
     return outcome == "succeeded" or any(step.get("status") in REACHED for step in steps)
 
 
-def asks_for_proof(*, troubles: int, last_asked_at: datetime | None, now: datetime) -> bool:
-    """Whether ``troubles`` diverged or failed reports since the last proof are enough to prove it again."""
+def asks_for_proof(*, troubles: int, enough: int, last_asked_at: datetime | None, now: datetime) -> bool:
+    """Whether ``troubles`` diverged or failed reports since the last proof are ``enough`` to prove it again."""
     rested = last_asked_at is None or now - last_asked_at >= DIVERGENCE_PAUSE
-    return troubles >= DIVERGENCE_THRESHOLD and rested
+    return troubles >= enough and rested

@@ -15,6 +15,7 @@ from django.views.decorators.http import require_safe
 from accounts.actors import Actor
 from experiences.access import may_see_evidence, superseding, version_for
 from experiences.models import CheckStrength, Experience, Version
+from experiences.reverification import rules_for
 from experiences.selectors import strengths_of
 from licensing.models import Grant, Offer
 from licensing.offered import is_ordered
@@ -87,6 +88,7 @@ def version(request: HttpRequest, organization: str, name: str, version: str) ->
         "verifications": [_judged(item, strengths.get(item.environment_id or 0)) for item in verifications],
         "strips": verdicts.strips(),
         "outcomes": selectors.outcomes_of(found),
+        "rules": rules_for(found.experience),
         "may_watch": may_see_evidence(actor, found.experience),
         # A note may name folders and settings of this machine.
         "may_read_notes": actor.is_operator or actor.acts_for(found.experience.organization_id),

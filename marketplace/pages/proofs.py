@@ -18,8 +18,8 @@ from django.views.decorators.http import require_safe
 from accounts.actors import ANONYMOUS
 from accounts.domain.refusals import NotFound, Refusal
 from experiences.access import may_see_evidence, version_for, visible_experiences
-from experiences.evidence import Proof, done_verifications, outlined, proofs
-from experiences.models import Verification, Version
+from experiences.evidence import Proof, done_verifications, environment_before, outlined, proofs
+from experiences.models import Version
 from experiences.public_log import signed_facts
 from marketplace import drawing
 from marketplace import proofs as shown
@@ -34,9 +34,11 @@ def verification(request: HttpRequest, organization: str, name: str, version: st
     """Every scenario of one concluded verification, step by step as far as the reader may see it."""
     actor = acting(request)
     found = version_for(actor, organization, name, version)
-    if found.verifications.filter(pk=number).exclude(state=Verification.State.DONE).exists():
-        return redirect("live", organization, name, found.version, number)
     proof = _proof(found, number)
+    if proof is None:
+        if found.verifications.filter(pk=number).exists():
+            return redirect("live", organization, name, found.version, number)
+        raise NotFound(_("verification"))
     is_full = may_see_evidence(actor, found.experience)
     row = proof.verification
     context = {
@@ -46,6 +48,7 @@ def verification(request: HttpRequest, organization: str, name: str, version: st
         "version": found,
         "version_url": reverse("version", args=[organization, name, found.version]),
         "row": row,
+        "changed_from": environment_before(row),
         "attestation": getattr(row, "attestation", None),
         "signed": signed_facts(row.attestation) if hasattr(row, "attestation") else None,
         "is_full": is_full,
@@ -55,10 +58,8 @@ def verification(request: HttpRequest, organization: str, name: str, version: st
     return render(request, "marketplace/verification.html", context)
 
 
-def _proof(version: Version, number: UUID) -> Proof:
-    for proof in proofs(done_verifications(version).filter(pk=number)):
-        return proof
-    raise NotFound(_("verification"))
+def _proof(version: Version, number: UUID) -> Proof | None:
+    return next(iter(proofs(done_verifications(version).filter(pk=number))), None)
 
 
 @require_safe

@@ -9,9 +9,9 @@ from accounts.domain.refusals import Conflict
 from experiences.models import Version
 from experiences.services.proving import fetched
 from experiences.services.publish import publish
-from experiences.workspace import workspace
 from keiken.frontier import changed_conditions, next_version, rewritten
 from keiken.package import unpack
+from keiken.workspace import workspace
 from marketplace.frontier import proposals_for
 
 

@@ -15,6 +15,7 @@ from accounts.actors import SYSTEM, Actor
 from accounts.domain.refusals import Conflict, Invalid
 from accounts.services import audit, outbox
 from experiences.models import Experience, Verification, Version
+from experiences.reverification import rules_for
 from experiences.services import enqueue_verification
 from keiken.replay.report import Report
 from licensing.services.count_replay import count_replay
@@ -134,7 +135,8 @@ def _ask_for_proof(version: Version) -> None:
     if proven_at is not None:
         troubles = troubles.filter(created_at__gt=proven_at)
     last_asked_at = proofs.filter(trigger="divergence").aggregate(at=Max("created_at"))["at"]
-    if not asks_for_proof(troubles=troubles.count(), last_asked_at=last_asked_at, now=timezone.now()):
+    enough = rules_for(version.experience).diverging_reports
+    if not asks_for_proof(troubles=troubles.count(), enough=enough, last_asked_at=last_asked_at, now=timezone.now()):
         return
     names = {name for scenario in version.manifest.get("scenarios", []) for name in scenario["environments"]}
     for name in sorted(names):

@@ -17,7 +17,6 @@ from experiences.domain.verdicts import Concluded, badge
 from experiences.domain.words import indexed
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
-OLDEST = NOW - timedelta(days=30)
 ASCENDING = [
     "0.9.9",
     "1.0.0-1",
@@ -50,7 +49,8 @@ def test_build_data_does_not_count() -> None:
 
 
 def row(verdict: str = "passed", *, days: float = 1, is_signed: bool = True) -> Concluded:
-    return Concluded(verdict, NOW - timedelta(days=days), is_signed)
+    at = NOW - timedelta(days=days)
+    return Concluded(verdict, at, at + timedelta(days=30), is_signed)
 
 
 @pytest.mark.parametrize(
@@ -78,11 +78,11 @@ def row(verdict: str = "passed", *, days: float = 1, is_signed: bool = True) -> 
     ],
 )
 def test_the_badge_says_what_is_proven_now(rows: list[Concluded], is_waiting: bool, expected: str) -> None:
-    assert badge(rows, oldest=OLDEST, is_waiting=is_waiting) == expected
+    assert badge(rows, now=NOW, is_waiting=is_waiting) == expected
 
 
 def test_exactly_as_old_as_allowed_is_too_old() -> None:
-    assert badge([row(days=30)], oldest=OLDEST, is_waiting=False) == "unverified"
+    assert badge([row(days=30)], now=NOW, is_waiting=False) == "unverified"
 
 
 @pytest.mark.parametrize(

@@ -74,7 +74,7 @@ def test_the_summary_is_a_verification_summary_to_the_reference_schema(lines: li
     parsed = json_format.ParseDict(predicate, vsa_pb2.VerificationSummary(), ignore_unknown_fields=True)
     assert parsed.verification_result == "PASSED"
     assert parsed.resource_uri.endswith("/api/v1/experiences/acme/write-greeting/versions/1.0.0")
-    assert parsed.policy.uri.endswith("/api/v1/verification-policy")
+    assert "/api/v1/verification-policies/sha256:" in parsed.policy.uri
     assert len(parsed.input_attestations) == 1
 
 

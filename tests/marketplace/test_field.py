@@ -14,6 +14,7 @@ from django.utils import timezone
 from experiences.models import Verification
 from marketplace.domain.reports import DIVERGENCE_PAUSE, asks_for_proof, reached_a_step
 from marketplace.models import Rating, ReplayReport
+from tests import factories
 from tests.marketplace.conftest import Market, audit, counts, judge, publish, report_of
 
 REPORTS = "/api/v1/experiences/acme/write-greeting/reports"
@@ -119,12 +120,23 @@ def test_reports_that_diverge_ask_for_a_new_proof_at_the_second_and_once_a_day(
     assert asked.count() == 1
 
 
+def test_a_policy_may_ask_for_a_new_proof_at_the_first_one(market: Market, buyer: dict[str, str]) -> None:
+    from experiences.services.set_reverification import set_reverification
+
+    judge(market.public)
+    set_reverification(
+        actor=factories.owner_actor(market.acme), organization=market.acme, topic="text", diverging_reports=1
+    )
+    send(buyer, report_of(market.public, outcome="diverged"))
+    assert Verification.objects.filter(version=market.public, trigger="divergence").count() == 1
+
+
 def test_the_threshold_and_the_pause() -> None:
     now = timezone.now()
-    assert not asks_for_proof(troubles=1, last_asked_at=None, now=now)
-    assert asks_for_proof(troubles=2, last_asked_at=None, now=now)
-    assert not asks_for_proof(troubles=99, last_asked_at=now - DIVERGENCE_PAUSE / 2, now=now)
-    assert asks_for_proof(troubles=2, last_asked_at=now - DIVERGENCE_PAUSE, now=now)
+    assert not asks_for_proof(troubles=1, enough=2, last_asked_at=None, now=now)
+    assert asks_for_proof(troubles=2, enough=2, last_asked_at=None, now=now)
+    assert not asks_for_proof(troubles=99, enough=2, last_asked_at=now - DIVERGENCE_PAUSE / 2, now=now)
+    assert asks_for_proof(troubles=2, enough=2, last_asked_at=now - DIVERGENCE_PAUSE, now=now)
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,7 @@ MODULES = {
     "licenses": "licenses",
     "pull": "pull",
     "frontier": "frontier",
+    "reverification": "reverification",
     "attestations": "attestations",
     "vouch": "vouch",
     "replay": "replay",

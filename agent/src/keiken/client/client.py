@@ -179,6 +179,18 @@ class Client:
         path = f"{reference.version_path}/package"
         return download(self._connection, path, target, digest=digest, is_known=is_known)
 
+    # --- proving again
+
+    def reverification(self, organization: str) -> shapes.ReverificationAnswer:
+        """When your organization's experiences are proven again."""
+        path = f"organizations/{quote(organization, safe='')}/reverification"
+        return self._get(shapes.ReverificationAnswer, path)
+
+    def set_reverification(self, organization: str, wish: Mapping[str, Any]) -> shapes.ReverificationAnswer:
+        """Ask for more, for all experiences or for those of the wish's ``topic``; what is left out is not asked for."""
+        path = f"organizations/{quote(organization, safe='')}/reverification"
+        return self._typed(shapes.ReverificationAnswer, self._connection.json("PUT", path, json=dict(wish))[1])
+
     # --- licenses
 
     def offers(self, reference: Reference) -> list[shapes.Offer]:

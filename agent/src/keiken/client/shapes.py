@@ -242,6 +242,24 @@ class ProgressAnswer(Shape):
     verifications: list[Watched] = Field(default_factory=list)
 
 
+class ReverificationRules(Shape):
+    """When versions are proven again. None: nothing is asked for."""
+
+    topic: str = ""
+    max_age_days: int | None = None
+    on_new_environment: bool | None = None
+    on_environment_change: bool | None = None
+    diverging_reports: int | None = None
+    request_minutes: int | None = None
+
+
+class ReverificationAnswer(Shape):
+    """``site``: what applies to everybody; ``policies``: what the organization asks for beyond it."""
+
+    site: ReverificationRules
+    policies: list[ReverificationRules] = Field(default_factory=list)
+
+
 class Compared(Shape):
     verification: str
     finished_at: datetime | None = None

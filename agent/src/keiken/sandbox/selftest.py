@@ -7,7 +7,6 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
-import tempfile
 import threading
 import time
 from pathlib import Path
@@ -17,6 +16,7 @@ from keiken.errors import KeikenError
 from keiken.i18n import _
 from keiken.sandbox import landlock, probes
 from keiken.sandbox.protocol import Capability, Limits
+from keiken.workspace import workspace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -83,10 +83,10 @@ def _tried(driver: LocalDriver) -> Tried:
     from keiken.sandbox import environments
 
     environment = environments.local_root()
-    with tempfile.TemporaryDirectory(prefix="keiken-") as package:
-        (Path(package) / "SKILL.md").write_text("self-test\n", encoding="utf-8")
+    with workspace() as package:
+        (package / "SKILL.md").write_text("self-test\n", encoding="utf-8")
         with driver.open(
-            environment=environment, package=Path(package), commands=["perl"], network=[], limits=_LIMITS
+            environment=environment, package=package, commands=["perl"], network=[], limits=_LIMITS
         ) as sandbox:
             return Tried(_results(sandbox), driver.isolation, sandbox.limits_enforced)
 

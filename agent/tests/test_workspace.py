@@ -11,8 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from experiences.workspace import sweep, workspace
-from marketplace.config import PROJECT
+from keiken.workspace import sweep, workspace
 
 
 @pytest.fixture(autouse=True)
@@ -23,12 +22,11 @@ def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Non
 
 def held_by_another(folder: Path) -> subprocess.Popen[bytes]:
     code = (
-        "import sys\nfrom experiences.workspace import workspace\n"
+        "import sys\nfrom keiken.workspace import workspace\n"
         "with workspace() as made:\n    (made / 'package').mkdir()\n    print(made, flush=True)\n    sys.stdin.read()\n"
     )
     process = subprocess.Popen(
         [sys.executable, "-c", code],
-        cwd=PROJECT,
         env={**os.environ, "TMPDIR": str(folder)},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
