@@ -87,7 +87,9 @@ class VersionShape(serializers.Serializer[Any]):
     published_at = serializers.DateTimeField()
     yanked_at = serializers.DateTimeField(allow_null=True)
     yanked_reason = serializers.CharField(allow_blank=True)
-    reverification = ReverificationRulesShape(help_text="When it is proven again: the strictest of all that applies to it.")
+    reverification = ReverificationRulesShape(
+        help_text="When it is proven again: the strictest of all that applies to it."
+    )
     manifest = serializers.DictField()
     skill = serializers.DictField()
     verifications = VerificationShape(many=True)

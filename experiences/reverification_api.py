@@ -42,7 +42,9 @@ class BoundsShape(serializers.Serializer[Any]):
 
 
 class ReverificationShape(serializers.Serializer[Any]):
-    site = ReverificationRulesShape(help_text="They apply to everybody; of these and all that is asked for the strictest holds.")
+    site = ReverificationRulesShape(
+        help_text="They apply to everybody; of these and all that is asked for the strictest holds."
+    )
     bounds = BoundsShape()
     policies = WishShape(many=True)
 

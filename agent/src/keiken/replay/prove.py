@@ -94,6 +94,22 @@ def prove(
     )
 
 
+def rerun(
+    package: Package,
+    scenario: Scenario,
+    *,
+    driver: Driver,
+    environment: Environment,
+    limits: Limits | None = None,
+) -> ScenarioVerdict:
+    """An identical run of a scenario that was proven, only to see whether it ends alike. Raises SandboxUnavailable."""
+    sandboxes = Sandboxes(package, driver, environment, limits or Limits())
+    kept: list[Evidence] = []
+    report = replayed(replace(job_of(scenario, sandboxes), on_evidence=kept.append), sandboxes)
+    verdict, reason = judge(scenario, report, was_opened=sandboxes.was_opened)
+    return ScenarioVerdict(scenario=scenario.name, verdict=verdict, reason=reason, report=report, evidence=kept[0])
+
+
 def job_of(scenario: Scenario, sandboxes: Sandboxes, *, on_event: Progress = _silent) -> Replay:
     """The replay of one scenario where these sandboxes are opened."""
     return Replay(
