@@ -40,8 +40,8 @@ def _silent(_kind: str, **_fields: object) -> None:
 STEADY_RUNS = 8
 """So often a scenario runs at its first proof, if there is time: what fails one time in three is then found in 96 of
 100 cases, what fails one time in ten in 57, and later proofs find the rest."""
-STEADY_SECONDS = 20
-"""For these runs of one scenario: what takes long is repeated less often, never beyond what a proof costs anyway."""
+STEADY_SECONDS = 15
+"""For these runs of all scenarios together: what takes long is repeated less often, or not at all."""
 
 
 class OurTrouble(KeikenError):
@@ -97,7 +97,7 @@ def _verdicts(
     row: Verification, package: Package, driver: Driver, environment: Environment, tell: Tell
 ) -> Iterator[ScenarioVerdict]:
     deadline = time.monotonic() + BUDGET_SECONDS
-    is_first = _is_first(row, environment)
+    seconds = STEADY_SECONDS if _is_first(row, environment) else 0.0
     for scenario in package.manifest.scenarios:
         if not row.is_trial and row.environment_name not in scenario.environments:
             continue
@@ -106,8 +106,11 @@ def _verdicts(
             yield _unseen(row, scenario.name, "limit_exceeded", reason.format(n=BUDGET_SECONDS // 60))
         else:
             verdict = believed(package, scenario, driver=driver, environment=environment, tell=tell)
-            if is_first:
-                verdict = steadied(package, scenario, verdict, driver=driver, environment=environment, tell=tell)
+            started = time.monotonic()
+            verdict = steadied(
+                package, scenario, verdict, driver=driver, environment=environment, tell=tell, seconds=seconds
+            )
+            seconds -= time.monotonic() - started
             tell("verdict", scenario=scenario.name, verdict=verdict.verdict, reason=verdict.reason)
             yield verdict
 
@@ -150,6 +153,7 @@ def steadied(
     driver: Driver,
     environment: Environment,
     tell: Tell,
+    seconds: float,
 ) -> ScenarioVerdict:
     """The verdict of a scenario that passed, after more identical runs; the first that ends otherwise makes it flaky.
 
@@ -157,9 +161,9 @@ def steadied(
     """
     if first.verdict != "passed" or scenario.outcome == "refused":
         return first
-    deadline = time.monotonic() + STEADY_SECONDS
+    deadline = time.monotonic() + seconds
     for number in range(2, STEADY_RUNS + 1):
-        if time.monotonic() > deadline:
+        if time.monotonic() >= deadline:
             break
         tell("scenario", scenario=scenario.name, run=number)
         again = rerun(package, scenario, driver=driver, environment=environment)
