@@ -39,6 +39,13 @@ $(BROWSER): $(READY) requirements/browser.txt scripts/browser.sh
 	@scripts/browser.sh $(VENV)
 	@touch $@
 
+.PHONY: screenshots lighthouse
+screenshots: setup browser ## Pictures of the main pages into docs/screenshots (after make demo)
+	@$(BIN)/python scripts/screenshots.py
+
+lighthouse: setup ## Performance and best practices of the first pages, at least 95 (after make demo; needs Node, chromium)
+	@$(BIN)/python scripts/lighthouse.py
+
 check: setup ## Style, types, layers, migrations, deployment settings, translations
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import httpx
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from django.db import connection
@@ -94,3 +96,14 @@ def overflowing(page: Page) -> dict[int, list[str]]:
         if outside := page.evaluate(OVERFLOWING):
             found[width] = outside
     return found
+
+
+def test_static_files_are_compressed_named_by_their_content_and_kept_for_ever(site: Site) -> None:
+    html = httpx.get(site.url).text
+    names = re.findall(r'(?:href|src)="(/static/keiken\.[0-9a-f]{12}\.(?:css|js))"', html)
+    assert len(names) == 2
+    for name in names:
+        answer = httpx.get(f"{site.url}{name}")
+        assert answer.headers["Cache-Control"] == "max-age=315360000, public, immutable"
+        assert answer.headers["Content-Encoding"] == "gzip"
+    assert httpx.get(f"{site.url}/static/keiken.css").status_code == 404
