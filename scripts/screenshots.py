@@ -23,7 +23,7 @@ FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-ne
 HEIGHTS = {390: 844, 1024: 768, 1600: 1000}
 TALLEST = 3200
 """Longer pages are cut below: their top is what a reader of the documentation looks for."""
-COLORS = 64
+COLORS = 160
 LIMIT_BYTES = 6_000_000
 
 
