@@ -118,8 +118,10 @@ def class_counts(classes: ClassValues, lets: Passing, codes: NDArray[np.int32]) 
 
 def value_counts(numbers: NDArray[Any], values: Sequence[Any]) -> list[tuple[Any, int]]:
     counts = np.bincount(numbers, minlength=len(values))
-    order = np.argsort(-counts, kind="stable")[:VALUES_SHOWN]
-    return [(values[number], int(counts[number])) for number in order if counts[number]]
+    # The least count that is shown; of equal counts the values decide, so that every process says the same.
+    least = max(1, int(np.partition(counts, -VALUES_SHOWN)[-VALUES_SHOWN])) if len(counts) > VALUES_SHOWN else 1
+    found = [(values[int(number)], int(counts[number])) for number in np.flatnonzero(counts >= least)]
+    return sorted(found, key=lambda item: (-item[1], item[0]))[:VALUES_SHOWN]
 
 
 def topic_counts(columns: Columns, index: Index, found: NDArray[Any]) -> list[tuple[str, int]]:

@@ -60,10 +60,6 @@ class Index:
     def nbytes(self) -> int:
         return sum(segment.nbytes for segment in self._segments)
 
-    @property
-    def count(self) -> int:
-        return sum(len(segment.places) for segment in self._segments)
-
     def add(self, segment: Segment) -> None:
         self._segments.append(segment)
         while len(self._segments) > 1 and len(self._segments[-1].places) * MERGED_AT >= len(self._segments[-2].places):
