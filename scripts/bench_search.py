@@ -287,18 +287,9 @@ def site() -> Iterator[None]:
             embedded.stop(Path(folder))
 
 
-PUBLISHED = """
-INSERT INTO experiences_blob (digest, size_bytes, created_at) VALUES ('sha256:bench', 1, now());
-INSERT INTO experiences_experience (organization_id, name, visibility, title, summary, topics, created_at, quality,
-    replay_count)
-SELECT {organization}, 'bench-' || n, 'public', 'Bench ' || n, '', ARRAY['topic-' || n % 100], now(), random(), n % 1000
-FROM generate_series(1, {size}) AS n;
-INSERT INTO experiences_version (experience_id, version, major, blob_id, manifest, skill, condition_ids, published_by,
-    published_at, standing)
-SELECT id, '1.0.0', 1, 'sha256:bench', '{{"license": "Apache-2.0"}}', '{{}}', ARRAY[1 + id % 2000], 'bench', now(), ''
-FROM experiences_experience;
-UPDATE experiences_experience AS e SET latest_id = v.id FROM experiences_version AS v WHERE v.experience_id = e.id;
-"""
+LATEST = (
+    "UPDATE experiences_experience AS e SET latest_id = v.id FROM experiences_version AS v WHERE v.experience_id = e.id"
+)
 
 
 def database_figures(size: int, rounds: int = 60) -> tuple[list[Figure], float]:
@@ -365,7 +356,8 @@ def fill_database(size: int) -> None:
     SearchWord.objects.bulk_create(SearchWord(word=word, trigrams=trigrams(word)) for word in words)
     with connection.cursor() as cursor:
         cursor.execute("SET session_replication_role = replica")  # no changes to tell yet: nobody has read anything
-        cursor.execute(PUBLISHED.format(organization=organization.pk, size=size))
+        publish_many(organization, size)
+        cursor.execute(LATEST)
         chooser = random.Random(5)
         numbers = list(Experience.objects.order_by("pk").values_list("pk", "latest_id"))
         with cursor.copy(
@@ -384,6 +376,43 @@ def fill_database(size: int) -> None:
                 )  # fmt: skip
         cursor.execute("SET session_replication_role = DEFAULT")
         cursor.execute("ANALYZE")
+
+
+def publish_many(organization: Any, size: int) -> None:
+    from experiences.models import Blob, Experience, Version
+
+    chooser = random.Random(9)
+    blob = Blob.objects.create(digest="sha256:bench", size_bytes=1)
+    experiences = Experience.objects.bulk_create(
+        (
+            Experience(
+                organization=organization,
+                name=f"bench-{number}",
+                title=f"Bench {number}",
+                topics=[f"topic-{number % 100}"],
+                quality=chooser.random(),
+                replay_count=number % 1000,
+            )
+            for number in range(size)
+        ),
+        batch_size=2_000,
+    )
+    Version.objects.bulk_create(
+        (
+            Version(
+                experience=experience,
+                version="1.0.0",
+                major=1,
+                blob=blob,
+                manifest={"license": "Apache-2.0"},
+                skill={},
+                condition_ids=[1 + experience.pk % 2000],
+                published_by="bench",
+            )
+            for experience in experiences
+        ),
+        batch_size=2_000,
+    )
 
 
 def main() -> int:
