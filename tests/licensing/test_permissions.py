@@ -78,7 +78,11 @@ TABLE: list[tuple[str, str, Any, Row]] = [
         REASON,
         scope_first({**publishers(404, HIDDEN), **dict.fromkeys(PUBLISHERS, HIDDEN)}),
     ),
-    ("GET", "offers/{free}", None, dict.fromkeys(ASKERS, (405, "method_not_allowed"))),
+    ("GET", "offers/{free}", None, everybody()),
+    ("GET", "offers/{inner}", None, acme_only()),
+    ("GET", "offers/{free_of_private}", None, acme_only()),
+    ("GET", "offers/nonsense", None, dict.fromkeys(ASKERS, HIDDEN)),
+    ("PUT", "offers/{free}", {}, dict.fromkeys(ASKERS, (405, "method_not_allowed"))),
 ]
 CASES = [
     pytest.param(method, path, body, asker, *expected, id=f"{method} {path} by {asker}")
