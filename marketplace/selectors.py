@@ -93,11 +93,13 @@ def front_listings(actor: Actor, limit: int) -> tuple[list[dict[str, Any]], list
     newest = list(rows.order_by("-pk")[:limit])
     proven = rows.filter(latest__standing=Version.Standing.PROVEN, latest__proven_at__gt=oldest_valid())
     best = list(proven.order_by(F("quality").desc(nulls_last=True), "-replay_count", "-pk")[:limit])
-    found = {
-        (item["organization"], item["name"]): item
-        for item in listings({row.pk: row for row in [*newest, *best]}.values())
-    }
-    return tuple([found[row.organization.slug, row.name] for row in side] for side in (newest, best))  # type: ignore[return-value]  # two sides
+    shown = listings({row.pk: row for row in [*newest, *best]}.values())
+    found = {(item["organization"], item["name"]): item for item in shown}
+
+    def of(side: list[Experience]) -> list[dict[str, Any]]:
+        return [found[row.organization.slug, row.name] for row in side]
+
+    return of(newest), of(best)
 
 
 def published_by(actor: Actor, slug: str, limit: int = 200) -> list[Experience]:
@@ -243,11 +245,6 @@ def versions_of(experience: Experience) -> list[Version]:
 
 def condition_texts(version: Version) -> list[str]:
     return [condition.text() for condition in parse(version.manifest.get("conditions") or {})]
-
-
-def fit_of(version: Version, facts: Mapping[str, Any]) -> dict[str, Any]:
-    """How one version fits a machine with these facts."""
-    return fit(match(parse(version.manifest.get("conditions") or {}), facts))
 
 
 def fit(found: Match) -> dict[str, Any]:
