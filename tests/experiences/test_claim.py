@@ -12,10 +12,12 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from accounts.models import Organization
+from experiences.domain.progress import Entries
 from experiences.models import Attestation, ScenarioResult, Verification
 from experiences.services.claim import QUARANTINE_ATTEMPTS, claim, extend_lease, give_back, release_stale
 from experiences.services.conclude import conclude
 from experiences.services.verify import kept_alive
+from experiences.services.write_progress import ProgressWriter
 from tests import factories
 from tests.experiences.conftest import at_once, publish, seen
 
@@ -171,7 +173,7 @@ def test_a_slow_proof_keeps_its_lease_through_a_database_that_was_away(
 
     monkeypatch.setattr("experiences.services.verify.extend_lease", flaky)
     first = row.lease_until
-    with kept_alive(row):
+    with kept_alive(row, ProgressWriter(row, Entries())):
         time.sleep(1.5)
         assert release_stale() == 0
     row.refresh_from_db()
@@ -190,6 +192,6 @@ def test_a_proof_that_hangs_loses_its_lease_although_its_worker_lives(
     queue(factories.organization("acme"), "one")
     row = claim(environments=["debian-12"])
     assert row is not None
-    with kept_alive(row):
+    with kept_alive(row, ProgressWriter(row, Entries())):
         time.sleep(2.2)
         assert release_stale() == 1

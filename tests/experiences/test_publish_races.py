@@ -42,7 +42,7 @@ def test_the_same_bytes_four_times_at_once_are_one_version(store: Path, sent: li
     assert len({result.version.pk for result in results}) == 1
     assert (Experience.objects.count(), Version.objects.count(), Verification.objects.count()) == (1, 1, 1)
     assert AuditEntry.objects.filter(action="experience.publish").count() == 1
-    assert sent == [("verify", ())]
+    assert sent == [("verify", ()), ("deliver_webhooks", ())]
 
 
 def test_of_different_bytes_at_once_one_wins_and_the_others_are_told(store: Path) -> None:
