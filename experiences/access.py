@@ -57,11 +57,14 @@ def _permissions(actor: Actor) -> QuerySet[GroupObjectPermission]:
     )
 
 
-def experience_for(actor: Actor, organization_slug: str, name: str) -> Experience:
-    """Raises NotFound, with the code ``experience_hidden`` where moderation has hidden what was open to the actor."""
+def experience_for(actor: Actor, organization_slug: str, name: str, *, related: Sequence[str] = ()) -> Experience:
+    """``related``: relations the caller will read as well, fetched by the same query.
+
+    Raises NotFound, with the code ``experience_hidden`` where moderation has hidden what was open to the actor.
+    """
     found = (
         visible_experiences(actor)
-        .select_related("organization", "latest__blob")
+        .select_related("organization", "latest__blob", *related)
         .filter(organization__slug=organization_slug, name=name)
         .first()
     )
@@ -83,17 +86,25 @@ def _absent(actor: Actor, organization_slug: str, name: str) -> NotFound:
     )
 
 
-def version_for(actor: Actor, organization_slug: str, name: str, version: str) -> Version:
-    """``latest`` is the highest version that was not yanked. Raises NotFound."""
-    experience = experience_for(actor, organization_slug, name)
-    if version == LATEST:
-        found = experience.latest
-    else:
-        found = Version.objects.select_related("blob").filter(experience=experience, version=version).first()
-    if found is None:
+def version_for(
+    actor: Actor, organization_slug: str, name: str, version: str, *, related: Sequence[str] = ()
+) -> Version:
+    """``latest`` is the highest version that was not yanked; ``related`` as in ``experience_for``. Raises NotFound."""
+    if version != LATEST:
+        with_experience = [f"experience__{relation}" for relation in ("organization", "latest__blob", *related)]
+        named = Version.objects.select_related("blob", *with_experience).filter(
+            experience__in=visible_experiences(actor),
+            experience__organization__slug=organization_slug,
+            experience__name=name,
+            version=version,
+        )
+        if (found := named.first()) is not None:
+            return found
+    experience = experience_for(actor, organization_slug, name, related=related)
+    if version != LATEST or experience.latest is None:
         raise NotFound(_("version"))
-    found.experience = experience
-    return found
+    experience.latest.experience = experience
+    return experience.latest
 
 
 def version_by_digest(actor: Actor, digest: str) -> Version:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from django.db.models import Q, QuerySet
+from django.db.models import Prefetch, Q, QuerySet
 from django.utils import timezone
 
 from accounts.actors import Actor
@@ -26,8 +26,9 @@ def offers_of(experience: Experience, actor: Actor) -> list[Offer]:
     offers = Offer.objects.filter(experience=experience, is_active=True).select_related(
         "terms", "experience__organization"
     )
-    offers = offers.prefetch_related("bundled__organization")
-    return [offer for offer in offers.order_by("created_at", "pk") if is_open_to(offer, actor)]
+    bundled = Prefetch("bundled", Experience.objects.select_related("organization"))
+    offers = offers.prefetch_related(bundled).order_by("created_at", "pk")
+    return [offer for offer in offers if is_open_to(offer, actor)]
 
 
 def unended_grants() -> QuerySet[Grant]:

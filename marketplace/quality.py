@@ -52,8 +52,8 @@ def evidence_of(experience: Experience, version: Version) -> Evidence:
 
 
 def score_of(experience: Experience) -> QualityScore | None:
-    """As it was last worked out."""
-    return QualityScore.objects.filter(experience=experience).first()
+    """As it was last worked out. No query where the experience was fetched with its ``score``."""
+    return getattr(experience, "score", None)
 
 
 def document_of(row: QualityScore | None) -> dict[str, Any]:

@@ -26,6 +26,7 @@ from licensing.services.decide_request import ask_for_access
 from licensing.services.place_order import place_order
 from licensing.sold import order_for
 from marketplace.pages.base import acting, page
+from marketplace.pages.frame import organization_frame
 from marketplace.pages.sales import pdf
 
 
@@ -85,9 +86,7 @@ def order(request: HttpRequest, slug: str, number: int) -> HttpResponse:
         return redirect("order", slug, number)
     is_running = found.state == "paid" and bool(found.offer.interval) and not found.ends_with_period
     context: dict[str, Any] = {
-        "section": "organization",
-        "organization": organization,
-        "tab": "licenses",
+        **organization_frame(actor, organization, "licenses"),
         "order": found,
         "may_cancel": "purchase" in actor.scopes and (found.state == "open" or is_running),
     }

@@ -37,7 +37,7 @@ from marketplace.strength_wording import strength_sheet
 @page
 def experience(request: HttpRequest, organization: str, name: str) -> HttpResponse:
     actor = acting(request)
-    version = version_for(actor, organization, name, "latest")
+    version = version_for(actor, organization, name, "latest", related=["score"])
     found = version.experience
     versions = selectors.versions_of(found)
     shown = [item for item in versions if item.yanked_at is None][: proofs.MATRIX_VERSIONS]

@@ -27,6 +27,7 @@ from licensing.services.decide_request import decide_request
 from licensing.services.record_invoice import record_invoice
 from licensing.services.withdraw_offer import withdraw_offer
 from marketplace.pages.base import acting, page
+from marketplace.pages.frame import organization_frame
 from marketplace.plots import bars
 
 
@@ -46,9 +47,7 @@ def sales(request: HttpRequest, slug: str) -> HttpResponse:
             problem = refusal
     earnings = sold.earnings_of(organization)
     context = {
-        "section": "organization",
-        "organization": organization,
-        "tab": "sales",
+        **organization_frame(actor, organization, "sales"),
         "offers": sold.offers_made(organization),
         "requests": sold.requests_to(organization),
         "earnings": earnings,

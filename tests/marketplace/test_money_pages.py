@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -45,6 +46,20 @@ def as_role(organization: Organization, role: str) -> Client:
     client = Client()
     client.force_login(person)
     return client
+
+
+TABS = ["", "/agents", "/environments", "/licenses", "/sales", "/experiences", "/webhooks", "/reverification", "/audit"]
+
+
+def test_the_tabs_stay_the_same_on_the_pages_of_sales_and_orders(market: Market) -> None:
+    buy(market.signed_in(market.globex), offered(market))
+    order = Order.objects.get()
+    for owner, path in ((market.acme, "/sales"), (market.globex, f"/orders/{order.number}")):
+        area = f"/organizations/{owner.slug}"
+        html = market.signed_in(owner).get(f"{area}{path}").content.decode()
+        shown = re.search(r'<ul class="tabs">(.*?)</ul>', html, re.DOTALL)
+        assert shown is not None
+        assert re.findall(r'href="([^"]+)"', shown[1]) == [f"{area}{tab}" for tab in TABS]
 
 
 def operator() -> Client:

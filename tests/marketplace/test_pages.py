@@ -18,7 +18,7 @@ from marketplace.models import Rating
 from tests import factories
 from tests.marketplace.conftest import TERMS_TEXT, Market, counts, judge, publish, report_of
 
-QUERIES_MAX = 15
+QUERIES_MAX = 12
 EXPERIENCE = "/experiences/acme/write-greeting"
 STRANGERS_PAGES = [
     "/",

@@ -24,7 +24,7 @@ from marketplace.proofs import MATRIX_EXPERIENCES, STRIP_VERDICTS
 from tests.marketplace.conftest import Market, judge, publish
 from tests.marketplace.test_pages import HOSTILE, assert_sound
 
-QUERIES_MAX = 14
+QUERIES_MAX = 12
 EXPERIENCE = "/experiences/acme/write-greeting"
 DIGEST = "sha256:" + "a" * 64
 
