@@ -7,11 +7,12 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
-from django.db.models import F
+from django.db.models import Count, F
 from django.utils import timezone
 
 from experiences.domain.verdicts import Concluded, badge
-from experiences.models import CheckStrength, Verification, Version, Worker
+from experiences.embedding import space
+from experiences.models import CheckStrength, Embedding, Verification, Version, Worker
 
 OVERVIEW_ROWS = 200
 GONE = timedelta(seconds=30)
@@ -99,6 +100,19 @@ def status_of(rows: Sequence[Any], *, is_waiting: bool) -> dict[str, Any]:
             }
             for row in rows
         },
+    }
+
+
+def embedding_overview() -> dict[str, Any]:
+    """For operators, of the present model: ``space``, texts ``made`` and ``waiting``, ``trouble`` as counts by word."""
+    rows = Embedding.objects.filter(space=space())
+    waiting = rows.filter(made_at__isnull=True)
+    trouble = waiting.exclude(note="").values_list("note").annotate(count=Count("pk")).order_by("-count", "note")
+    return {
+        "space": space(),
+        "made": rows.filter(made_at__isnull=False).count(),
+        "waiting": waiting.count(),
+        "trouble": dict(trouble),
     }
 
 

@@ -15,6 +15,7 @@ from django.db import connection
 from experiences.services.announce import claimable, forget_gone, keep_announcing
 from experiences.services.append_to_log import append_missing
 from experiences.services.attest import attest as attest_verification
+from experiences.services.embed_listings import embed_listings as embed_due
 from experiences.services.explore_frontier import explore_next
 from experiences.services.nudge import nudge as nudge_all
 from experiences.services.reverify_by_age import reverify_by_age as enqueue_aged
@@ -80,6 +81,11 @@ def forget_gone_workers() -> int:
 @shared_task(name="experiences.tasks.forget_progress")
 def forget_progress() -> int:
     return forget_old_progress()
+
+
+@shared_task(name="experiences.tasks.embed_listings", acks_late=True)
+def embed_listings() -> int:
+    return embed_due()
 
 
 @shared_task(name="experiences.tasks.sweep_blobs")

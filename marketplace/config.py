@@ -233,6 +233,56 @@ class Configuration(BaseModel):
         description="Private networks webhooks may call, also by http, separated by commas: 10.1.0.0/16, 127.0.0.1.",
     )
 
+    embedding_url: str = Field(
+        "",
+        alias="KEIKEN_EMBEDDING_URL",
+        description="Base URL of an OpenAI-compatible endpoint, https://…/v1; empty means search by words alone.",
+    )
+    embedding_api_key: str = Field(
+        "", repr=False, alias="KEIKEN_EMBEDDING_KEY", description="The key that the embedding endpoint asks for."
+    )
+    embedding_model: str = Field(
+        "",
+        validate_default=True,
+        alias="KEIKEN_EMBEDDING_MODEL",
+        description="The embedding model, by the endpoint's name for it. Another one embeds everything again.",
+    )
+    embedding_dimensions: int = Field(
+        1024, ge=8, le=4096, alias="KEIKEN_EMBEDDING_DIMENSIONS", description="How many numbers its vectors have."
+    )
+    embedding_shortens: bool = Field(
+        False,
+        alias="KEIKEN_EMBEDDING_SHORTENS",
+        description="Ask the endpoint for that many: for models that can shorten their vectors.",
+    )
+    embedding_min_similarity: float = Field(
+        0.4,
+        ge=-1,
+        le=1,
+        alias="KEIKEN_EMBEDDING_MIN_SIMILARITY",
+        description="The least cosine that counts as close in meaning; models differ much in it.",
+    )
+
+    @field_validator("embedding_url")
+    @classmethod
+    def _is_endpoint(cls, value: str) -> str:
+        if value:
+            parts = urlsplit(value)
+            if parts.scheme not in ("http", "https") or not parts.hostname:
+                raise ValueError("it is no http:// or https:// address")
+            if parts.username or parts.password or parts.query or parts.fragment:
+                raise ValueError("it holds more than an address; the key belongs into KEIKEN_EMBEDDING_KEY")
+        return value.rstrip("/")
+
+    @field_validator("embedding_model")
+    @classmethod
+    def _is_named(cls, value: str, info: ValidationInfo) -> str:
+        if info.data.get("embedding_url") and not value:
+            raise ValueError("KEIKEN_EMBEDDING_URL is set, so a model must be named")
+        if len(value) > 200:
+            raise ValueError("it is longer than 200 characters")
+        return value
+
     @field_validator("email_url")
     @classmethod
     def _is_mail_server(cls, value: str) -> str:
@@ -309,9 +359,10 @@ def read_configuration(environ: Mapping[str, str] = os.environ) -> Configuration
         return Configuration(**given)
     except ValidationError as error:
         first = error.errors()[0]
-        name = str(first["loc"][0])
-        field = next(f for f in Configuration.model_fields.values() if f.alias == name)
-        raise ConfigurationError(f"{name}: {first['msg']}. It takes: {field.description}") from None
+        # A default that is at fault is told by the field's own name.
+        place = str(first["loc"][0])
+        field = next(f for name, f in Configuration.model_fields.items() if place in (f.alias, name))
+        raise ConfigurationError(f"{field.alias}: {first['msg']}. It takes: {field.description}") from None
 
 
 def secret_key(configuration: Configuration) -> str:

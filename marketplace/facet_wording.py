@@ -52,6 +52,7 @@ PLACES: dict[str, Any] = {
     "topics": gettext_lazy("topics"),
     "summary": gettext_lazy("summary"),
     "steps": gettext_lazy("steps"),
+    "meaning": gettext_lazy("close in meaning"),
 }
 
 

@@ -201,6 +201,7 @@ CELERY_TASK_ROUTES = {
     "licensing.tasks.sign_licenses": {"queue": "attest"},
     "accounts.tasks.deliver_webhooks": {"queue": "outgoing"},
     "accounts.tasks.send_mails": {"queue": "outgoing"},
+    "experiences.tasks.embed_listings": {"queue": "outgoing"},
     "marketplace.tasks.write_exports": {"queue": "outgoing"},
 }
 CELERY_BEAT_SCHEDULE_FILENAME = str(KEIKEN.data_dir / "beat-schedule")
@@ -214,6 +215,7 @@ CELERY_BEAT_SCHEDULE = {
     "send-mails": {"task": "accounts.tasks.send_mails", "schedule": 30},
     "write-exports": {"task": "marketplace.tasks.write_exports", "schedule": 60},
     "forget-old-events": {"task": "accounts.tasks.forget_old_events", "schedule": 24 * 3600},
+    "embed-listings": {"task": "experiences.tasks.embed_listings", "schedule": 30},
     "sweep-search-changes": {"task": "experiences.tasks.sweep_search_changes", "schedule": 3600},
     "sweep-blobs": {"task": "experiences.tasks.sweep_blobs", "schedule": 24 * 3600},
     "end-grants": {"task": "licensing.tasks.end_grants", "schedule": 300},

@@ -214,6 +214,15 @@ def read_query(text: str) -> Query:
     return Query(tuple(wanted.values())[:QUERY_WORDS], tuple(excluded[:QUERY_WORDS]), tuple(phrases[:4]))
 
 
+def plain_words(text: str) -> str:
+    """What is asked for in the asker's own words; empty where a phrase asks for exactly these letters."""
+    parts = _PART.findall(normal(text[:QUERY_CHARACTERS]))
+    if any(phrase for _minus, phrase, _other, _part in parts):
+        return ""
+    words = (part.rstrip("*") for _first, _phrase, minus, part in parts if not minus)
+    return " ".join(word for word in words if _WORD.search(word))
+
+
 def _query_words(text: str) -> Iterator[str]:
     """As ``words_of``, but a run of CJK characters is asked for by its pairs alone."""
     for run in CJK.findall(text):

@@ -8,7 +8,7 @@ from experiences.models.log import LogEntry, LogHead, LogNode
 from experiences.models.policy import AppliedPolicy, ReverificationPolicy
 from experiences.models.progress import ProgressLog
 from experiences.models.provenance import Attestation, IndependentStatement, PublicKey, Summary
-from experiences.models.search import SearchChange, SearchEntry, SearchWord
+from experiences.models.search import Embedding, SearchChange, SearchEntry, SearchWord
 from experiences.models.strength import CheckStrength
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "Blob",
     "CheckStrength",
     "Condition",
+    "Embedding",
     "Environment",
     "EvidenceRecord",
     "Experience",

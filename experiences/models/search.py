@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import GinIndex
 from django.db import models
+from django.db.models.functions import Now
 from django.utils import timezone
 
 from experiences.models.catalog import Experience, Version
@@ -63,3 +64,34 @@ class SearchChange(models.Model):
 
     def __str__(self) -> str:
         return f"{self.experience_id} in {self.xid}"
+
+
+class Embedding(models.Model):
+    """What the text of an experience's latest version means, as a vector; until there is one, the job to get it."""
+
+    experience = models.OneToOneField(Experience, on_delete=models.PROTECT, primary_key=True, related_name="embedding")
+    version = models.ForeignKey(Version, on_delete=models.PROTECT, related_name="+")
+    """Whose text is wanted. Until ``made_at`` is set, ``vector`` may still be that of a version before."""
+    space = models.CharField(max_length=220)
+    """Model and dimensions: only vectors of one space can be compared."""
+    vector = models.BinaryField(default=bytes)
+    """float16, little endian, of length one; empty while there is none of this space."""
+    signs = models.BinaryField(default=bytes)
+    """One bit for each of its numbers, set where that is positive, in whole uint64s: what every process keeps."""
+    made_at = models.DateTimeField(null=True)
+    is_alone = models.BooleanField(default=False)
+    """Sent by itself, since the endpoint refused a batch that it was in."""
+    attempts = models.PositiveIntegerField(default=0)
+    not_before = models.DateTimeField(db_default=Now())
+    lease_token = models.UUIDField(null=True)
+    lease_until = models.DateTimeField(null=True)
+    note = models.CharField(max_length=100, blank=True)
+    """A stable word for why the last attempt brought nothing."""
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["not_before"], name="embedding_waiting", condition=models.Q(made_at__isnull=True))
+        ]
+
+    def __str__(self) -> str:
+        return f"embedding of {self.experience_id}"

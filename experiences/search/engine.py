@@ -13,8 +13,9 @@ from experiences.domain.terms import fields_of, topic_key
 from experiences.search.columns import Columns, Listing, Sort, figures, proof_buckets, topic_postings, worth
 from experiences.search.facets import ClassValues, Filters, class_counts, passing, topic_counts, value_counts
 from experiences.search.fitting import Conditions, ConditionSets
+from experiences.search.meaning import Signs
 from experiences.search.postings import Index, segment_of
-from experiences.search.ranking import Matches, Sought, best, matches_of
+from experiences.search.ranking import FUSED, Matches, Sought, best, fused, matches_of
 
 Fit = Literal["any", "fits", "nearly"]
 NEARLY_UNMET = 2
@@ -23,6 +24,8 @@ POLICY_SECONDS = 30 * 86_400
 MINUTE = 60
 DEAD_SHARE = 0.25
 RELEVANCE_BITS = 24
+MEANING = "meaning"
+"""Where a listing is said to be found that no word led to."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +37,10 @@ class Request:
     """Keys of terms; what has all of one entry is left out."""
     only: Sequence[int] | None = None
     """Experiences, where something else has narrowed them down."""
+    near: Sequence[int] = ()
+    """Experiences close in meaning, the closest first, of those that ``candidates`` gave for the same request."""
+    near_words: str = ""
+    """To what they are close."""
     facts: Mapping[str, Any] | None = None
     fit: Fit = "any"
     filters: Filters = field(default_factory=Filters)
@@ -50,7 +57,10 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """A word of the query, the term found for it, and the fields it stands in."""
+    """A word of the query, the term found for it, and the fields it stands in.
+
+    Where the field is ``meaning``, ``word`` is all that was asked, and there is no term.
+    """
 
     word: str
     term: str
@@ -79,6 +89,8 @@ class Engine:
         self.sets = ConditionSets(self.conditions)
         self.columns = Columns()
         self.index = Index()
+        self.signs: Signs | None = None
+        """Only where an embedding endpoint is configured."""
         self._changed = 0
         self._class_values = ClassValues([])
         self._figures: dict[str, tuple[tuple[int, ...], NDArray[Any]]] = {}
@@ -111,6 +123,18 @@ class Engine:
         """Call it after columns were written from outside."""
         self._changed += 1
 
+    def set_signs(self, numbers: Sequence[int], signs: Mapping[int, NDArray[np.uint64]]) -> None:
+        """The signs of the vectors of these experiences; those of them that have none are close to nothing."""
+        if self.signs is None:
+            return
+        self.signs.forget(self.columns.places(numbers))
+        with_places = [
+            (place, signs[n]) for n in numbers if n in signs and (place := self.columns.place(n)) is not None
+        ]
+        if with_places:
+            places, rows = zip(*with_places, strict=True)
+            self.signs.put(np.array(places, dtype=np.int64), np.stack(rows))
+
     def version_of(self, experience_id: int) -> int | None:
         place = self.columns.place(experience_id)
         return int(self.columns["version"][place]) if place is not None else None
@@ -128,6 +152,7 @@ class Engine:
             "columns": self.columns.nbytes - self.columns["set"].nbytes,
             "orders": sum(kept.nbytes for _name, kept in self._figures.values()),
             "postings": self.index.nbytes,
+            "signs": self.signs.nbytes if self.signs is not None else 0,
         }
 
     # --- what is asked
@@ -138,6 +163,8 @@ class Engine:
         if unmet is not None and request.fit != "any":
             base &= unmet <= (0 if request.fit == "fits" else NEARLY_UNMET)
         wide = self._matches(request, base)
+        if request.near:
+            wide = wide.joined(self._near_places(request))
         lets = passing(self._classes(), request.filters)
         of_any_publisher = wide if lets.lets_all else wide.only(lets.all[code[wide.places]])
         found = self._of_publishers(of_any_publisher, request)
@@ -154,6 +181,19 @@ class Engine:
             places=tuple(self._place(int(place), request, unmet) for place in chosen),
             facets=facets,
         )
+
+    def candidates(self, request: Request, signs: NDArray[np.uint64]) -> NDArray[np.int64]:
+        """Experiences that may be close in meaning, of those that the asker may see and that fit in full."""
+        if self.signs is None:
+            return np.empty(0, dtype=np.int64)
+        base, unmet = self._allowed(request), self._unmet(request)
+        if unmet is not None and request.fit != "any":
+            base &= unmet == 0
+        found: NDArray[np.int64] = self.columns["experience"][self.signs.nearest(signs, base)]
+        return found
+
+    def _near_places(self, request: Request) -> list[int]:
+        return [place for number in request.near if (place := self.columns.place(number)) is not None]
 
     def _matches(self, request: Request, base: NDArray[np.bool_]) -> Matches:
         if request.sought:
@@ -214,8 +254,26 @@ class Engine:
             keys = kept[found.places]
         if request.fit == "nearly" and unmet is not None:
             keys = keys - (unmet[found.places].astype(np.int64) << 57)
+        if request.near and request.sort == "relevance":
+            return self._merged(request, found, keys, unmet)
         ordered = best(keys, self.columns["experience"][found.places], request.offset + request.count)
         return ordered[request.offset :]
+
+    def _merged(
+        self, request: Request, found: Matches, keys: NDArray[np.int64], unmet: NDArray[np.uint8] | None
+    ) -> NDArray[np.intp]:
+        """Best by words and close in meaning as one list; the window is fixed, so that pages do not overlap."""
+        worded = np.flatnonzero(found.score > 0)
+        count = max(FUSED, request.offset + request.count) + len(request.near)
+        ordered = worded[best(keys[worded], self.columns["experience"][found.places[worded]], count)]
+        near_places = np.array(self._near_places(request), dtype=np.intp)
+        near = np.searchsorted(found.places, near_places[np.isin(near_places, found.places)])
+        first = fused(ordered[:FUSED].tolist(), near.tolist())
+        if request.fit == "nearly" and unmet is not None:
+            first.sort(key=lambda at: int(unmet[found.places[at]]))
+        rest = ordered[FUSED:]
+        merged = np.concatenate([np.array(first, dtype=np.intp), rest[~np.isin(rest, near)]])
+        return merged[request.offset : request.offset + request.count]
 
     def _relevance(self, request: Request, found: Matches) -> NDArray[np.int64]:
         """The words' score times what the listing is worth."""
@@ -227,6 +285,7 @@ class Engine:
         return keys
 
     def _place(self, place: int, request: Request, unmet: NDArray[np.uint8] | None) -> Place:
+        number = int(self.columns["experience"][place])
         reasons = []
         for item in request.sought if request.explain else ():
             for alternative in item.alternatives:
@@ -234,8 +293,10 @@ class Engine:
                 if mark:
                     reasons.append(Reason(item.word, alternative.term, tuple(fields_of(mark))))
                     break
+        if request.explain and number in request.near:
+            reasons.append(Reason(request.near_words, "", (MEANING,)))
         return Place(
-            experience_id=int(self.columns["experience"][place]),
+            experience_id=number,
             unmet=int(unmet[place]) if unmet is not None else None,
             reasons=tuple(reasons),
         )

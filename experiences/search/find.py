@@ -7,20 +7,24 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import numpy as np
 from django.conf import settings
 from django.contrib.postgres.search import SearchQuery
 from django.db.models import F
+from numpy.typing import NDArray
 
 from accounts.actors import Actor
 from accounts.models import Organization
 from experiences.access import permitted_ids, visible_experiences
-from experiences.domain.terms import read_query
+from experiences.domain.terms import plain_words, read_query
 from experiences.domain.words import CJK, pairs
-from experiences.models import Version
+from experiences.embedding import meaning_of, signs_of, space
+from experiences.models import Embedding, Version
 from experiences.search.columns import Sort
 from experiences.search.dictionary import resolve
 from experiences.search.engine import Answer, Engine, Fit, Reason, Request
 from experiences.search.facets import Filters
+from experiences.search.meaning import close
 from experiences.search.shelf import SHELF
 from keiken.conditions import Match, match, parse
 
@@ -69,13 +73,15 @@ def find(actor: Actor, question: Question) -> Found:
 
     The index only proposes: each hit is fetched through the door that every other reader takes.
     """
+    # Asked before the index is held: an endpoint that is slow keeps nobody else waiting.
+    meaning = meaning_of(plain_words(question.words))
     with SHELF.reading() as engine:
-        answer = _answer(engine, actor, question)
+        answer = _answer(engine, actor, question, meaning)
     facets = {**answer.facets, "publisher": _named(answer.facets.get("publisher", []))}
     return Found(_hits(actor, question, answer), answer.total, facets)
 
 
-def _answer(engine: Engine, actor: Actor, question: Question) -> Answer:
+def _answer(engine: Engine, actor: Actor, question: Question, meaning: NDArray[np.float32] | None) -> Answer:
     query = read_query(question.words)
     resolved = resolve(query, engine.index)
     request = Request(
@@ -94,6 +100,8 @@ def _answer(engine: Engine, actor: Actor, question: Question) -> Answer:
     )
     if query.phrases:
         request = replace(request, only=_with_phrases(engine, request, query.phrases))
+    if meaning is not None:
+        request = replace(request, near=_near(engine, request, meaning), near_words=plain_words(question.words))
     return engine.search(request)
 
 
@@ -120,6 +128,17 @@ def _with_phrases(engine: Engine, request: Request, phrases: Sequence[str]) -> l
         for part in [*([latin] if latin else []), *(" ".join(pairs(run)) for run in CJK.findall(phrase))]:
             rows = rows.filter(search=SearchQuery(part, config="english", search_type="phrase"))
     return list(rows.values_list("experience_id", flat=True))
+
+
+def _near(engine: Engine, request: Request, meaning: NDArray[np.float32]) -> list[int]:
+    """Which listings are close in meaning: the index proposes by the vectors' signs, the whole vectors decide."""
+    numbers = engine.candidates(request, signs_of(meaning[None])[0])
+    rows = Embedding.objects.filter(pk__in=numbers.tolist(), space=space()).exclude(vector=b"")
+    found = dict(rows.values_list("pk", "vector"))
+    if not found:
+        return []
+    vectors = np.stack([np.frombuffer(vector, dtype="<f2") for vector in found.values()])
+    return close(meaning, np.array(list(found)), vectors, settings.KEIKEN.embedding_min_similarity)
 
 
 def _named(counts: Sequence[tuple[int, int]]) -> list[tuple[str, int]]:

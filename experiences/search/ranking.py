@@ -20,6 +20,10 @@ FEW_HITS = 8
 ENOUGH = 0.5
 """So much of the words' information a listing must have that lacks one of them."""
 SAMPLE = 4096
+FUSED = 200
+"""So many of the best by words are merged with what is close in meaning; the others follow."""
+RANK_OFFSET = 60
+"""Cormack, Clarke and Büttcher, 2009: the first places of a list are not worth much more than the next ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +51,15 @@ class Matches:
     places: NDArray[np.intp]
     score: NDArray[np.float32]
     is_full: NDArray[np.bool_]
+
+    def joined(self, others: Sequence[int]) -> Matches:
+        """With these places, too; those that were not there have no score."""
+        added = np.setdiff1d(np.array(others, dtype=np.intp), self.places)
+        places = np.concatenate([self.places, added])
+        score = np.concatenate([self.score, np.zeros(len(added), dtype=np.float32)])
+        is_full = np.concatenate([self.is_full, np.ones(len(added), dtype=np.bool_)])
+        order = np.argsort(places, kind="stable")
+        return Matches(places[order], score[order], is_full[order])
 
     def only(self, chosen: NDArray[np.bool_]) -> Matches:
         return Matches(self.places[chosen], self.score[chosen], self.is_full[chosen])
@@ -153,3 +166,12 @@ def best(keys: NDArray[np.int64], numbers: NDArray[np.int64], count: int) -> NDA
         candidates = np.concatenate([above, equal])
     order = np.lexsort((numbers[candidates], keys[candidates]))[::-1]
     return candidates[order[:count]]
+
+
+def fused(by_words: Sequence[int], by_meaning: Sequence[int]) -> list[int]:
+    """Both lists as one by reciprocal rank fusion; of equals, what was found by words first."""
+    worth: dict[int, float] = {}
+    for ranked in (by_words, by_meaning):
+        for rank, item in enumerate(ranked, 1):
+            worth[item] = worth.get(item, 0.0) + 1 / (RANK_OFFSET + rank)
+    return sorted(worth, key=lambda item: -worth[item])

@@ -9,14 +9,19 @@ import threading
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from itertools import islice
 from typing import Any
 
 import numpy as np
+from django.conf import settings
 from django.db import connection
+from numpy.typing import NDArray
 
-from experiences.models import Condition, SearchEntry, Version
+from experiences.embedding import space
+from experiences.models import Condition, Embedding, SearchEntry, Version
 from experiences.search.columns import DOUBTED, NEUTRAL, PROVEN, Class, Listing
 from experiences.search.engine import Engine
+from experiences.search.meaning import Signs
 from keiken.conditions import Condition as Predicate
 
 BATCH = 2_000
@@ -95,6 +100,9 @@ class Shelf:
                 _put(engine, batch)
                 batch = []
         _put(engine, batch)
+        if space():
+            engine.signs = Signs(settings.KEIKEN.embedding_dimensions)
+            _put_signs(engine)
         self._engine, self._applied = engine, set(applied)
 
     def _catch_up(self, engine: Engine) -> None:
@@ -113,6 +121,9 @@ class Shelf:
             for number, keys, marks in SearchEntry.objects.filter(pk__in=texts).values_list("pk", "keys", "marks")
         }
         _put(engine, [_listing(row, *written.get(number, NO_TEXT)) for number, row in sorted(rows.items())])
+        if engine.signs is not None:
+            # A new version has a new place, which knows no signs yet.
+            engine.set_signs(list(rows), _signs(_embeddings().filter(pk__in=rows)))
 
 
 def _changes(since: int) -> tuple[int, dict[int, int]]:
@@ -138,6 +149,20 @@ def _put(engine: Engine, listings: list[Listing]) -> None:
         for number, key, operator, value in found.order_by("pk"):
             engine.conditions.add(number, _predicate(key, operator, value))
     engine.put(listings)
+
+
+def _embeddings() -> Any:
+    return Embedding.objects.filter(space=space()).exclude(signs=b"").values_list("pk", "signs")
+
+
+def _signs(rows: Iterable[tuple[int, Buffer]]) -> dict[int, NDArray[np.uint64]]:
+    return {number: np.frombuffer(signs, dtype="<u8") for number, signs in rows}
+
+
+def _put_signs(engine: Engine) -> None:
+    rows = _embeddings().iterator(chunk_size=BATCH)
+    while batch := _signs(islice(rows, BATCH)):
+        engine.set_signs(list(batch), batch)
 
 
 def _predicate(key: str, operator: Any, value: Any) -> Predicate:

@@ -12,6 +12,7 @@ from experiences.domain.semver import precedence
 from experiences.domain.terms import language_of, postings_of, trigrams
 from experiences.domain.words import indexed
 from experiences.models import Experience, SearchEntry, SearchWord, Version
+from experiences.services.embedding_rows import want_embeddings
 from experiences.services.standing import proven_environments
 from keiken.package.manifest import ACTIONS
 
@@ -49,13 +50,16 @@ def index(version: Version) -> None:
 def texts_of(version: Version) -> dict[str, str]:
     """By field, the one that counts most first: title, topics, summary, steps."""
     manifest, skill = version.manifest, version.skill
-    steps = " ".join(step.get("title") or step["id"].replace("_", " ") for step in manifest["steps"])
     return {
         "title": f"{manifest['title']} {manifest['name'].replace('-', ' ')}",
         "topics": " ".join(manifest.get("topics", [])).replace("-", " "),
         "summary": f"{manifest.get('summary', '')} {skill['description']}",
-        "steps": f"{steps} {skill['body']}"[:TEXT_CHARACTERS],
+        "steps": f"{step_titles(version)} {skill['body']}"[:TEXT_CHARACTERS],
     }
+
+
+def step_titles(version: Version) -> str:
+    return " ".join(step.get("title") or step["id"].replace("_", " ") for step in version.manifest["steps"])
 
 
 def actions_of(version: Version) -> list[str]:
@@ -83,3 +87,4 @@ def _enter(experience: Experience) -> None:
     # In one order: two who write the same words in opposite orders would wait for each other.
     words = [SearchWord(word=word, trigrams=trigrams(word)) for word in sorted(postings.words) if len(word) > 2]
     SearchWord.objects.bulk_create(words, ignore_conflicts=True)
+    want_embeddings([experience.pk])

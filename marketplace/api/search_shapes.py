@@ -6,6 +6,7 @@ from rest_framework import serializers
 
 from experiences.domain.terms import FIELDS
 from experiences.search.columns import SORTS, VERIFIED_BUCKETS
+from experiences.search.engine import MEANING
 from marketplace.api.shapes import Fit, Listing
 
 FILTER_VALUES_MAX = 20
@@ -69,9 +70,14 @@ class SearchRequest(serializers.Serializer[object]):
 
 
 class Reason(serializers.Serializer[object]):
-    word = serializers.CharField(help_text="A word that was asked for.")
-    term = serializers.CharField(help_text="What it was found as: its stem, or that of a word it was taken for.")
-    where = serializers.ListField(child=serializers.ChoiceField(list(FIELDS)))
+    word = serializers.CharField(help_text="A word that was asked for; with 'meaning' all of them.")
+    term = serializers.CharField(
+        help_text="What it was found as: its stem, or that of a word it was taken for; empty with 'meaning'."
+    )
+    where = serializers.ListField(
+        child=serializers.ChoiceField([*FIELDS, MEANING]),
+        help_text="Fields of the listing; 'meaning' where its text is close to what was asked, whatever its words.",
+    )
 
 
 class Found(Listing):

@@ -8,6 +8,9 @@ from typing import Any
 import pytest
 from django.test import Client
 
+from experiences.models import SearchEntry
+from experiences.services.embed_listings import embed_listings
+from tests.embedding_server import DIMENSIONS, embedding_endpoint
 from tests.marketplace.conftest import Market, judge, publish
 
 
@@ -122,3 +125,22 @@ def test_htmx_gets_the_results_and_the_counts_beside_them(shelf: Market) -> None
     assert "<html" not in part
     assert part.strip().startswith('<div id="results"')
     assert '<div id="facets" hx-swap-oob="true">' in part
+
+
+@pytest.mark.parametrize(("language", "said"), [("en", "close in meaning"), ("ja", "意味が近い")])
+def test_what_is_close_in_meaning_says_so_at_both_doors(shelf: Market, settings: Any, language: str, said: str) -> None:
+    with embedding_endpoint() as endpoint:
+        settings.KEIKEN = settings.KEIKEN.model_copy(
+            update={
+                "embedding_url": endpoint.url,
+                "embedding_model": "concepts",
+                "embedding_dimensions": DIMENSIONS,
+            }
+        )
+        publish(shelf.acme, name="free-space", title="Clean up a full disk", conditions={})
+        assert embed_listings() == SearchEntry.objects.count()
+        found = search(words="storage")
+        assert names(found) == ["free-space"]
+        assert found["results"][0]["reasons"] == [{"word": "storage", "term": "", "where": ["meaning"]}]
+        page = Client(headers={"accept-language": language}).get("/browse?q=storage")
+        assert f"<q>storage</q> ({said})" in page.content.decode()
