@@ -26,9 +26,14 @@ CHROMIUM = "chromium"
 FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 WIDTHS = (390, 1024, 1600)
 WATCH = """
-  window.keikenSeen = {shift: 0, violations: []};
+  window.keikenSeen = {moved: [], violations: []};
+  const place = (box) => [box.x, box.y, box.width, box.height].join(" ");
   new PerformanceObserver((list) => {
-    for (const entry of list.getEntries()) if (!entry.hadRecentInput) window.keikenSeen.shift += entry.value;
+    for (const entry of list.getEntries().filter((entry) => !entry.hadRecentInput)) {
+      const parts = entry.sources.map(({node, previousRect, currentRect}) =>
+        `${node?.parentElement?.tagName} > ${node?.nodeName}.${node?.className}: ${place(previousRect)} to ${place(currentRect)}`);
+      window.keikenSeen.moved.push(`${entry.value}: ${parts.join(", ")}`);
+    }
   }).observe({type: "layout-shift", buffered: true});
   document.addEventListener("securitypolicyviolation", (event) => {
     window.keikenSeen.violations.push(`${event.violatedDirective}: ${event.blockedURI} ${event.sample}`);

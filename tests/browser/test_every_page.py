@@ -66,7 +66,7 @@ def test_a_page(site: Site, open_page: Callable[..., Page], visit: Visit) -> Non
     assert answer.status == visit.status
     assert transferred() <= TRANSFERRED_MAX
     assert violations(page) == []
-    assert page.evaluate("window.keikenSeen") == {"shift": 0, "violations": []}
+    assert page.evaluate("window.keikenSeen") == {"moved": [], "violations": []}
     assert overflowing(page) == {}
     page.emulate_media(color_scheme="dark")
     assert violations(page, {"runOnly": ["color-contrast"]}) == []
