@@ -10,9 +10,11 @@ import hashlib
 import json
 import logging
 import queue
+import ssl
 import threading
-import time
 from collections.abc import Sequence
+from contextlib import suppress
+from functools import lru_cache
 from typing import Any
 
 import httpx
@@ -20,6 +22,7 @@ import numpy as np
 from django.conf import settings
 from django.core.cache import cache
 from numpy.typing import NDArray
+from redis.exceptions import RedisError
 
 logger = logging.getLogger(__name__)
 
@@ -50,16 +53,29 @@ def space() -> str:
 
 
 def embed(texts: Sequence[str], *, seconds: float = BATCH_SECONDS) -> Vectors:
-    """One vector of length one for each text, ``(texts, dimensions)``. Raises NoVectors."""
+    """One vector of length one for each text, ``(texts, dimensions)``, in so many seconds. Raises NoVectors."""
+    # Timeouts of a connection are for a silence, and a name that does not resolve has none at all; only a thread that
+    # can be left alone bounds the whole.
+    answers: queue.Queue[Vectors | Exception] = queue.Queue()
+    client = httpx.Client(verify=_certificates(), timeout=seconds)
+
+    def ask() -> None:
+        try:
+            answers.put(_asked(client, texts))
+        except Exception as error:  # carried over to whoever waits
+            answers.put(error)
+
+    threading.Thread(target=ask, name="embedding", daemon=True).start()
     try:
-        document = json.loads(_post(texts, time.monotonic() + seconds, seconds))
-    except (httpx.TimeoutException, TimeoutError):
+        answer = answers.get(timeout=seconds)
+    except queue.Empty:
         raise NoVectors("timeout") from None
-    except (httpx.HTTPError, OSError):
-        raise NoVectors("connection") from None
-    except (ValueError, RecursionError):
-        raise NoVectors("answer_unreadable") from None
-    return _vectors(document, len(texts))
+    finally:
+        # The thread of an answer that drips ends with its next byte.
+        client.close()
+    if isinstance(answer, Exception):
+        raise answer
+    return answer
 
 
 def meaning_of(words: str) -> Vectors | None:
@@ -67,19 +83,32 @@ def meaning_of(words: str) -> Vectors | None:
     if not words or not space():
         return None
     key = "embedding:" + hashlib.sha256(f"{space()}\0{words}".encode()).hexdigest()
-    known = cache.get_many([key, _PAUSE_KEY])
+    try:
+        known = cache.get_many([key, _PAUSE_KEY])
+    except RedisError:
+        # Nobody would remember that the endpoint fails, and every search would wait for it.
+        return None
     if key in known:
-        return np.frombuffer(known[key], dtype="<f4")
+        return np.frombuffer(known[key], dtype="<f4") if known[key] else None
     if _PAUSE_KEY in known:
         return None
     try:
-        found = _within(words, QUERY_SECONDS)
+        found: Vectors = embed([words], seconds=QUERY_SECONDS)[0]
     except NoVectors as error:
+        if error.is_about_texts:
+            # Only these words: nobody can switch the meaning off for others by asking what cannot be embedded.
+            _remember(key, b"", PAUSE_SECONDS)
+            return None
         logger.warning("no vector for a search, words alone answer for %d s: %s", PAUSE_SECONDS, error.word)
-        cache.set(_PAUSE_KEY, error.word, PAUSE_SECONDS)
+        _remember(_PAUSE_KEY, error.word, PAUSE_SECONDS)
         return None
-    cache.set(key, found.astype("<f4").tobytes(), QUERY_KEPT_SECONDS)
+    _remember(key, found.astype("<f4").tobytes(), QUERY_KEPT_SECONDS)
     return found
+
+
+def _remember(key: str, value: bytes | str, seconds: int) -> None:
+    with suppress(RedisError):
+        cache.set(key, value, seconds)
 
 
 def signs_of(vectors: Vectors) -> NDArray[np.uint64]:
@@ -90,35 +119,32 @@ def signs_of(vectors: Vectors) -> NDArray[np.uint64]:
     return padded.view("<u8")
 
 
-def _within(words: str, seconds: float) -> Vectors:
-    # Timeouts of a connection are for a silence, and a name that does not resolve has none at all; only a thread that
-    # can be left alone bounds the whole.
-    answers: queue.Queue[Vectors | Exception] = queue.Queue()
+@lru_cache(maxsize=1)
+def _certificates() -> ssl.SSLContext:
+    """Read once: it takes longer than most requests."""
+    return httpx.create_ssl_context()
 
-    def ask() -> None:
-        try:
-            answers.put(embed([words], seconds=seconds)[0])
-        except Exception as error:  # carried over to whoever waits
-            answers.put(error)
 
-    threading.Thread(target=ask, name="embedding", daemon=True).start()
+def _asked(client: httpx.Client, texts: Sequence[str]) -> Vectors:
     try:
-        answer = answers.get(timeout=seconds)
-    except queue.Empty:
+        document = json.loads(_post(client, texts))
+    except httpx.TimeoutException:
         raise NoVectors("timeout") from None
-    if isinstance(answer, Exception):
-        raise answer
-    return answer
+    except (httpx.HTTPError, OSError):
+        raise NoVectors("connection") from None
+    except (ValueError, RecursionError):
+        raise NoVectors("answer_unreadable") from None
+    return _vectors(document, len(texts))
 
 
-def _post(texts: Sequence[str], until: float, seconds: float) -> bytes:
+def _post(client: httpx.Client, texts: Sequence[str]) -> bytes:
     configured = settings.KEIKEN
     body: dict[str, Any] = {"model": configured.embedding_model, "input": list(texts), "encoding_format": "float"}
     if configured.embedding_shortens:
         body["dimensions"] = configured.embedding_dimensions
     headers = {"Authorization": f"Bearer {configured.embedding_api_key}"} if configured.embedding_api_key else {}
     url = f"{configured.embedding_url}/embeddings"
-    with httpx.stream("POST", url, json=body, headers=headers, timeout=seconds) as response:
+    with client.stream("POST", url, json=body, headers=headers) as response:
         if response.status_code != httpx.codes.OK:
             raise NoVectors(f"status_{response.status_code}", is_about_texts=response.status_code in (400, 413, 422))
         data = b""
@@ -126,8 +152,6 @@ def _post(texts: Sequence[str], until: float, seconds: float) -> bytes:
             data += part
             if len(data) > ANSWER_BYTES_MAX:
                 raise NoVectors("answer_too_long")
-            if time.monotonic() > until:
-                raise NoVectors("timeout")
     return data
 
 

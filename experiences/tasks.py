@@ -24,6 +24,7 @@ from experiences.services.signing import signing_key
 from experiences.services.sweep_blobs import sweep_blobs as remove_orphans
 from experiences.services.sweep_search_changes import sweep_search_changes as remove_read_changes
 from experiences.services.verify import KEPT_SECONDS, verify_next
+from experiences.services.want_missing_embeddings import want_missing_embeddings as want_missing
 from experiences.services.write_progress import forget_progress as forget_old_progress
 
 SIGNING_QUEUE = "attest"
@@ -86,6 +87,11 @@ def forget_progress() -> int:
 @shared_task(name="experiences.tasks.embed_listings", acks_late=True)
 def embed_listings() -> int:
     return embed_due()
+
+
+@shared_task(name="experiences.tasks.want_missing_embeddings")
+def want_missing_embeddings() -> int:
+    return want_missing()
 
 
 @shared_task(name="experiences.tasks.sweep_blobs")

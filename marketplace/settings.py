@@ -216,6 +216,7 @@ CELERY_BEAT_SCHEDULE = {
     "write-exports": {"task": "marketplace.tasks.write_exports", "schedule": 60},
     "forget-old-events": {"task": "accounts.tasks.forget_old_events", "schedule": 24 * 3600},
     "embed-listings": {"task": "experiences.tasks.embed_listings", "schedule": 30},
+    "want-missing-embeddings": {"task": "experiences.tasks.want_missing_embeddings", "schedule": 300},
     "sweep-search-changes": {"task": "experiences.tasks.sweep_search_changes", "schedule": 3600},
     "sweep-blobs": {"task": "experiences.tasks.sweep_blobs", "schedule": 24 * 3600},
     "end-grants": {"task": "licensing.tasks.end_grants", "schedule": 300},

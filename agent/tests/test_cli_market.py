@@ -202,6 +202,13 @@ def test_search_sends_filters_and_order_and_shows_reasons_and_counts(signed_in: 
     assert document["results"][0]["reasons"] == [{"word": "greeting", "term": "greeting", "where": ["title"]}]
 
 
+def test_search_says_what_is_close_in_meaning(signed_in: Marketplace) -> None:
+    reasons = [{"word": "storage", "term": "", "where": ["meaning"]}]
+    listing = {"organization": "acme", "name": "x", "title": "Clean up", "reasons": reasons}
+    signed_in.faults["POST /search"] = [Answer(body={"results": [listing], "next": None})]
+    assert "storage (close in meaning)" in " ".join(keiken("search", "storage").stdout.split())
+
+
 def test_facts_are_only_sent_when_they_are_asked_about(signed_in: Marketplace) -> None:
     assert keiken_json("search", "write", "greeting").document["results"][0]["name"] == "write-greeting"
     assert keiken_json("search", "--fits", "--topic", "text").document["results"][0]["fit"]["status"] == "holds"

@@ -7,7 +7,7 @@ import logging
 from accounts.services.outbox import nudge
 from experiences.embedding import NoVectors, embed, space
 from experiences.models import Version
-from experiences.services.embedding_rows import TASK, claim_batch, keep_vectors, put_off, want_embeddings
+from experiences.services.embedding_rows import TASK, claim_batch, keep_vectors, put_off
 from experiences.services.listing import step_titles
 
 logger = logging.getLogger(__name__)
@@ -17,13 +17,12 @@ BATCHES_AT_ONCE = 10
 
 
 def embed_listings() -> int:
-    """Want what is missing, then embed what is due. How many vectors were made.
+    """Embed what is due. How many vectors were made.
 
     A run ends at the first trouble that is not about the texts: what waits is tried again when it is due.
     """
     if not space():
         return 0
-    want_embeddings()
     made = 0
     for _turn in range(BATCHES_AT_ONCE):
         rows = claim_batch()

@@ -15,12 +15,12 @@ from experiences.services.embedding_rows import TASK
 
 
 def retry_embeddings(*, actor: Actor) -> int:
-    """Make due what waits and nobody works on, its attempts forgotten. How many."""
+    """Make due what waits and nobody works on, in batches again and its attempts forgotten. How many."""
     with transaction.atomic(durable=True):
         is_free = Q(lease_until__isnull=True) | Q(lease_until__lte=Now())
         waiting = Embedding.objects.select_for_update().filter(is_free, made_at__isnull=True, space=space())
         chosen = list(waiting.order_by("pk").values_list("pk", flat=True))
-        Embedding.objects.filter(pk__in=chosen).update(not_before=Now(), attempts=0)
+        Embedding.objects.filter(pk__in=chosen).update(not_before=Now(), attempts=0, is_alone=False)
         audit.record(actor=actor, action="embedding.retry", target=space(), details={"texts": len(chosen)})
         nudge_after_commit(TASK)
     return len(chosen)

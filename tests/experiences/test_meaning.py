@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import threading
 import time
 from collections.abc import Iterator
 from datetime import timedelta
@@ -20,7 +21,7 @@ from hypothesis import strategies as st
 
 from accounts.actors import ANONYMOUS, Actor
 from accounts.models import AuditEntry, Organization
-from experiences.embedding import signs_of, space
+from experiences.embedding import NoVectors, embed, signs_of, space
 from experiences.models import Embedding
 from experiences.search.find import Found, Question, find
 from experiences.search.meaning import Signs
@@ -29,8 +30,10 @@ from experiences.search.shelf import SHELF
 from experiences.selectors import embedding_overview
 from experiences.services.embed_listings import embed_listings
 from experiences.services.embedding_rows import BATCH, claim_batch, keep_vectors, want_embeddings
+from experiences.services.want_missing_embeddings import want_missing_embeddings
 from experiences.services.yank import yank
 from tests import factories
+from tests.accounts.receiver import receiving
 from tests.embedding_server import DIMENSIONS, KEY, Endpoint, embedding_endpoint
 from tests.experiences.conftest import at_once, publish
 
@@ -200,6 +203,35 @@ def test_a_slow_endpoint_is_waited_for_once_and_then_left_alone_for_a_while(shel
     assert endpoint.texts == ["certificate"]
 
 
+def test_an_answer_that_drips_is_not_waited_for_and_leaves_no_thread(settings: Any, store: Any) -> None:
+    with receiving() as server:
+        configure(settings, server.url.removesuffix("/hook"))
+        server.drip_seconds = 0.05
+        begin = time.monotonic()
+        with pytest.raises(NoVectors, match="timeout"):
+            embed(["storage"], seconds=0.5)
+        assert time.monotonic() - begin < 5
+        while any(thread.name == "embedding" for thread in threading.enumerate()):
+            assert time.monotonic() - begin < 10
+            time.sleep(0.05)
+
+
+def test_words_that_cannot_be_embedded_leave_other_searches_their_meaning(shelf: None, endpoint: Endpoint) -> None:
+    endpoint.poison = "poison"
+    endpoint.asked.clear()
+    for _turn in range(2):
+        assert names(ask(words="poison")) == []
+    assert names(ask(words="storage")) == ["free-space"]
+    assert endpoint.texts == ["poison", "storage"]
+
+
+def test_without_the_cache_words_alone_answer(shelf: None, endpoint: Endpoint, settings: Any) -> None:
+    endpoint.asked.clear()
+    settings.CACHES = {"default": {**settings.CACHES["default"], "LOCATION": "unix:///nowhere/redis.sock"}}
+    assert names(ask(words="certificate")) == ["rotate-certificate"]
+    assert endpoint.asked == []
+
+
 def test_a_query_is_embedded_once(shelf: None, endpoint: Endpoint) -> None:
     endpoint.asked.clear()
     assert names(ask(words="storage")) == names(ask(words="STORAGE", limit=1)) == ["free-space"]
@@ -262,6 +294,7 @@ def test_another_model_embeds_everything_again(shelf: None, settings: Any, endpo
     configure(settings, endpoint.url, embedding_model="concepts-2")
     SHELF.forget()  # another model is another process
     assert names(ask(words="storage")) == [], "vectors of two models cannot be compared"
+    assert (want_missing_embeddings(), want_missing_embeddings()) == (5, 0)
     assert embed_listings() == 5
     assert {row.space for row in Embedding.objects.all()} == {f"concepts-2@{DIMENSIONS}"}
     assert all(row.made_at > before[row.pk] for row in Embedding.objects.all())
@@ -317,6 +350,7 @@ def test_what_was_listed_before_there_was_an_endpoint_is_embedded(
     listed(acme, "free-space", "Clean up a full disk")
     assert Embedding.objects.count() == 0
     configure(settings, endpoint.url)
+    assert want_missing_embeddings() == 1
     assert embed_listings() == 1
     assert endpoint.texts[0].splitlines()[:3] == ["Clean up a full disk", "ops", "Clean up a full disk"]
 

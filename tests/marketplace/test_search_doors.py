@@ -10,6 +10,7 @@ from django.test import Client
 
 from experiences.models import SearchEntry
 from experiences.services.embed_listings import embed_listings
+from experiences.services.want_missing_embeddings import want_missing_embeddings
 from tests.embedding_server import DIMENSIONS, embedding_endpoint
 from tests.marketplace.conftest import Market, judge, publish
 
@@ -138,6 +139,7 @@ def test_what_is_close_in_meaning_says_so_at_both_doors(shelf: Market, settings:
             }
         )
         publish(shelf.acme, name="free-space", title="Clean up a full disk", conditions={})
+        want_missing_embeddings()
         assert embed_listings() == SearchEntry.objects.count()
         found = search(words="storage")
         assert names(found) == ["free-space"]

@@ -113,7 +113,10 @@ def _shown(page: FoundPage) -> list[Any]:
 
 def _reasons(item: Found) -> str:
     """``certificate (title, steps)``."""
-    return "; ".join(f"{reason.word} ({', '.join(reason.where)})" for reason in item.reasons)
+    places = {"meaning": _("close in meaning")}
+    return "; ".join(
+        f"{reason.word} ({', '.join(places.get(place, place) for place in reason.where)})" for reason in item.reasons
+    )
 
 
 def _counts(page: FoundPage) -> list[str]:
