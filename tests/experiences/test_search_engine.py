@@ -325,3 +325,27 @@ def test_no_text_breaks_a_query_or_a_listing(text: str) -> None:
     assert len(postings.keys) == len(postings.marks) <= 600
     assert (postings.marks & 15 > 0).all()
     assert (postings.marks >> 4 > 0).all()
+
+
+def test_what_is_close_in_meaning_is_merged_into_a_long_list_once_and_in_one_order() -> None:
+    engine = Engine()
+    texts = [{"title": "certificate", "steps": "more " * (number // 10)} for number in range(300)]
+    texts += [{"title": "disk"}] * 5
+    postings = [postings_of(text) for text in texts]
+    engine.put(
+        Listing(experience_id=number, version_id=number, organization_id=1, keys=found.keys, marks=found.marks)
+        for number, found in enumerate(postings, 1)
+    )
+    sought = [Sought("certificate", True, (Alternative(key_of("certif"), "certif"),))]
+    words = [place.experience_id for place in engine.search(Request(sought=sought, count=400)).places]
+    assert len(words) == 300
+    # Two that only mean it, one of the first that have the word, and one far behind.
+    near = [301, words[2], words[280], 302]
+    whole = engine.search(Request(sought=sought, near=near, count=400))
+    found = [place.experience_id for place in whole.places]
+    assert whole.total == len(found) == len(set(found)) == 302
+    # 1/62 + 1/63 · 1/61 twice, the word first · 1/62 · 1/63 by meaning alone · 1/64 twice
+    assert found[:7] == [words[2], words[0], 301, words[1], words[280], words[3], 302]
+    assert found[7:] == [number for number in words[4:] if number != words[280]]
+    pages = [engine.search(Request(sought=sought, near=near, count=7, offset=at)).places for at in range(0, 302, 7)]
+    assert [place.experience_id for page in pages for place in page] == found
