@@ -203,8 +203,10 @@ def test_a_bad_file_of_facts_is_refused(folders: Path) -> None:
 def test_the_sandbox_is_tested_or_explained() -> None:
     ran = keiken_json("sandbox")
     assert (ran.exit_code, ran.document["working"]) == (0, True)
-    assert [driver["driver"] for driver in ran.document["drivers"]] == ["bubblewrap", "oci"]
-    for driver in ran.document["drivers"]:
+    *here, cluster = ran.document["drivers"]
+    assert [driver["driver"] for driver in (*here, cluster)] == ["bubblewrap", "oci", "kubernetes"]
+    assert (cluster["working"], "KEIKEN_KUBERNETES_API" in cluster["problem"]) == (False, True)
+    for driver in here:
         assert driver["working"], driver["problem"]
         assert (driver["isolation"], set(driver["self_test"].values())) == ("namespace", {"contained"})
 
@@ -224,11 +226,11 @@ def test_a_sandbox_that_the_machines_policy_does_not_admit_is_no_working_one(mon
     monkeypatch.setenv("KEIKEN_SANDBOX_DRIVERS", "oci")
     ran = keiken_json("sandbox")
     assert (ran.exit_code, ran.document["policy"]) == (0, {"drivers": ["oci"], "minimum_isolation": "namespace"})
-    assert [driver["admitted"] for driver in ran.document["drivers"]] == [False, True]
+    assert [driver["admitted"] for driver in ran.document["drivers"]] == [False, True, False]
     monkeypatch.setenv("KEIKEN_MIN_ISOLATION", "usermode-kernel")
     ran = keiken_json("sandbox")
     assert (ran.exit_code, ran.document["working"]) == (3, False)
-    assert [driver["working"] for driver in ran.document["drivers"]] == [True, True]
+    assert [driver["working"] for driver in ran.document["drivers"]] == [True, True, False]
 
 
 def test_environments_are_listed_and_unknown_ones_refused() -> None:

@@ -210,7 +210,7 @@ def _readable_python(argv: list[str], folder: Path, env: dict[str, str]) -> list
     libraries = folder / "libraries"
     shutil.copytree(Path(SOURCE) / "keiken", libraries / "keiken", ignore=shutil.ignore_patterns("__pycache__"))
     pydantic = ("pydantic", "pydantic_core", "annotated_types", "typing_inspection", "typing_extensions.py")
-    for name in ("yaml", "platformdirs", "pyseccomp.py", "packaging", *pydantic):
+    for name in ("yaml", "platformdirs", "pyseccomp.py", "packaging", "h11", *pydantic):
         source = Path(sysconfig.get_path("purelib")) / name
         (shutil.copytree if source.is_dir() else shutil.copy)(source, libraries / name)
     env["PYTHONPATH"] = str(libraries)

@@ -70,6 +70,7 @@ VISITS: Final = (
     Visit("organization_sales", "/organizations/acme/sales", "publisher"),
     Visit("organization_experiences", "/organizations/acme/experiences", "publisher"),
     Visit("organization_experience", "/organizations/acme/experiences/write-greeting", "publisher"),
+    Visit("organization_reverification", "/organizations/acme/reverification", "publisher"),
     Visit("upload", "/organizations/acme/experiences/new", "publisher"),
     Visit("organization_audit", "/organizations/acme/audit", "publisher"),
     Visit("operator_invoices", "/operator/invoices", "operator"),
