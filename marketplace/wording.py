@@ -103,6 +103,18 @@ ISOLATION = {
     "landlock": gettext_lazy("Landlock only"),
     "none": gettext_lazy("none"),
 }
+WAYS_OUT = {
+    "not_declared": gettext_lazy("refused: the package does not declare it"),
+    "address_not_public": gettext_lazy("refused: it leads to an address inside"),
+    "unresolved": gettext_lazy("the name leads nowhere"),
+    "unreachable": gettext_lazy("nothing answered"),
+    "malformed": gettext_lazy("refused: it cannot be read in one way only"),
+    "too_many_connections": gettext_lazy("refused: too many at once"),
+    "limit_exceeded": gettext_lazy("cut off: too many bytes"),
+    "timeout": gettext_lazy("cut off: it took too long"),
+    "failed": gettext_lazy("failed by trouble of ours"),
+}
+"""What became of a request for the network that was not let through, or not to its end; codes of the sandbox."""
 USES = {
     "replay": gettext_lazy("replay it"),
     "read": gettext_lazy("read it"),

@@ -33,6 +33,11 @@ STEP: dict[str, Any] = {
     "files": [{"path": "work/greeting.txt", "change": "made", "after": "sha256:" + "a" * 64, "size": 13}],
     "files_left_out": 4,
 }
+NETWORK: list[dict[str, Any]] = [
+    {"step": "copy", "host": "pypi.example", "port": 443, "method": "CONNECT", "address": "203.0.113.7",
+     "sent_bytes": 512, "received_bytes": 40_960, "newer": True},
+    {"step": "copy", "host": "evil\x1b]0;owned\x07.example", "port": 80, "method": "GET", "code": "not_declared", "count": 3},
+]  # fmt: skip
 PROOF: dict[str, Any] = {
     "verification": "0f0e",
     "environment": "debian-12",
@@ -87,6 +92,23 @@ def test_every_step_is_told_with_its_words_values_files_and_use(market: Marketpl
         assert text in shown.stdout
     assert "\x1b]" not in shown.stdout
     assert "Without a license" not in shown.stdout
+
+
+def test_what_a_run_asked_the_network_for_is_told_with_what_became_of_it(market: Marketplace) -> None:
+    run = {**PROOF["scenarios"][0]["runs"][0], "network": NETWORK}
+    market.proofs, market.is_granted = [{**PROOF, "scenarios": [{**PROOF["scenarios"][0], "runs": [run]}]}], True
+    shown = keiken("show", REFERENCE, "--evidence").stdout
+    for line in (
+        "  What it asked the network for:",
+        "    ✓ CONNECT pypi.example:443 (203.0.113.7)  sent 512 B, received 40960 B  copy",
+        "    ✗ not_declared GET evil\\x1b]0;owned\\x07.example:80 × 3  sent 0 B, received 0 B  copy",
+    ):
+        assert line in shown.splitlines()
+    assert "\x1b]" not in shown
+    document = keiken_json("show", REFERENCE, "--evidence").document
+    assert document["proofs"][0]["scenarios"][0]["runs"][0]["network"][0]["newer"] is True
+    market.proofs = [PROOF]
+    assert "network" not in keiken("show", REFERENCE, "--evidence").stdout
 
 
 def test_the_document_holds_what_the_marketplace_said_and_what_newer_ones_add(market: Marketplace) -> None:

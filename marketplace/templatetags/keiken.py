@@ -117,6 +117,11 @@ def isolation(value: str) -> Any:
 
 
 @register.filter
+def way_out(code: str) -> Any:
+    return wording.WAYS_OUT.get(code, code)
+
+
+@register.filter
 def use(value: str) -> Any:
     return wording.USES.get(value, value)
 

@@ -173,6 +173,25 @@ def test_a_publisher_uploads_a_package_sees_it_proven_and_answers_a_review(
     assert faults == []
 
 
+def test_on_a_phone_what_was_found_comes_before_the_filters_and_beside_them_where_there_is_room(
+    live_site: Site, open_page: Callable[..., Page]
+) -> None:
+    page = open_page(width=390, java_script_enabled=False)
+    page.goto("/browse?q=greeting")
+    filters, found = page.locator("#facets a").first, page.locator("#results li").first
+    expect(found).to_be_in_viewport()
+    expect(filters).to_be_hidden()
+    page.click("details.fold > summary")
+    expect(filters).to_be_visible()
+    filters.click()
+    expect(filters).to_be_hidden()
+    expect(page.locator("details.fold > summary")).to_contain_text("(1)")
+    page.set_viewport_size({"width": 1024, "height": 900})
+    expect(filters).to_be_in_viewport()
+    expect(found).to_be_in_viewport()
+    expect(page.locator("details.fold > summary")).to_be_hidden()
+
+
 @pytest.mark.parametrize("language", ["en", "ja"])
 def test_everything_can_be_read_and_switched_without_javascript(
     live_site: Site, open_page: Callable[..., Page], language: str

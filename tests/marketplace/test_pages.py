@@ -96,7 +96,7 @@ def assert_sound(html: str) -> Outline:
         assert str(script.get("src")).startswith("/static/")
     for link in outline.all("link"):
         # These name addresses; nothing is fetched from them.
-        assert link.get("rel") in ("canonical", "alternate") or str(link.get("href")).startswith("/static/")
+        assert link.get("rel") in ("canonical", "alternate", "expect") or str(link.get("href")).startswith("/static/")
     return outline
 
 

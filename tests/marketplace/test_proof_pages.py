@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from experiences.domain.evidence_store import packed
 from experiences.models import Attestation, EvidenceRecord, Verification, Version
-from keiken.replay.evidence import CheckSeen, Evidence, FileSeen, StepSeen, Value, outcome_digest
+from keiken.replay.evidence import CheckSeen, ConnectionSeen, Evidence, FileSeen, StepSeen, Value, outcome_digest
 from marketplace.drawing import badge
 from marketplace.proofs import MATRIX_EXPERIENCES, STRIP_VERDICTS
 from tests.marketplace.conftest import Market, judge, publish
@@ -105,6 +105,34 @@ def test_the_publisher_sees_each_step_with_words_values_files_and_use(market: Ma
     for text in ("cp from Hello", "file(&#x27;work/a&#x27;).size", "<code>13</code>", "3.0 MiB at most", "work/Hello",
                  "printed Hello", "0.25 s", "exit code 0", "and 2 more", "holds a secret", row.environment.digest):  # fmt: skip
         assert text in html, text
+
+
+def test_what_a_run_asked_the_network_for_is_shown_to_those_who_see_the_evidence(market: Market) -> None:
+    run = run_of("Hello").model_copy(
+        update={
+            "network": [
+                ConnectionSeen(step="write", host="pypi.example", port=443, method="CONNECT", address="203.0.113.7",
+                               sent_bytes=512, received_bytes=40_960),
+                ConnectionSeen(host="<b>evil", port=80, method="GET", code="not_declared", count=3),
+                ConnectionSeen(host="newer.example", port=80, method="GET", code="code_of_a_newer_proxy"),
+            ]
+        }
+    )  # fmt: skip
+    path = page_of(proven(market.public, run))
+    publisher = market.signed_in(market.acme)
+    html = html_of(publisher, path)
+    assert_sound(html)
+    table = html[html.index("What it asked the network for") :].replace("\xa0", " ")
+    for text in ("CONNECT pypi.example:443", "let through", "203.0.113.7", "512 bytes", "40.0 KB", "GET &lt;b&gt;evil:80",
+                 "× 3", "refused: the package does not declare it", "code_of_a_newer_proxy"):  # fmt: skip
+        assert text in table, text
+    publisher.cookies["django_language"] = "ja"
+    assert "通した先" in html_of(publisher, path)
+    stranger = html_of(Client(), path)
+    assert "pypi.example" not in stranger
+    assert "What it asked the network for" not in stranger
+    without = page_of(proven(market.public, run_of("Hello")))
+    assert "What it asked the network for" not in html_of(market.signed_in(market.acme), without)
 
 
 def test_a_license_opens_the_evidence_and_a_stranger_sees_outcomes_and_durations(market: Market) -> None:

@@ -11,7 +11,7 @@ from keiken.cli.terminal import Terminal, heading, plain, table, word
 from keiken.client import Reference
 from keiken.client.shapes import Compared, EvidenceAnswer, Proof, ScenarioProof
 from keiken.i18n import _
-from keiken.replay.evidence import CheckSeen, Evidence, FileSeen, StepSeen
+from keiken.replay.evidence import CheckSeen, ConnectionSeen, Evidence, FileSeen, StepSeen
 
 MARKS = {"made": "+", "changed": "~", "removed": "-"}
 
@@ -51,6 +51,9 @@ def _run(run: Evidence) -> Iterator[Any]:
     for step in [*run.steps, *run.undo]:
         yield from _step(step)
     yield from (line for check in run.checks for line in _check(check))
+    if run.network:
+        yield Text(_("  What it asked the network for:"))
+    yield from (_connection(one) for one in run.network)
     yield Text(_("outcome {digest}").format(digest=run.outcome_digest), style="dim")
 
 
@@ -88,6 +91,15 @@ def _check(check: CheckSeen) -> Iterator[Text]:
     )
     for value in check.values:
         yield Text(f"        {plain(value.name)} = {plain(value.shown)}", style="dim")
+
+
+def _connection(one: ConnectionSeen) -> Text:
+    """Let through: to which address, and how much went; refused or cut off: by which rule."""
+    target = f"{one.method} {one.host}:{one.port}" + (f" ({one.address})" if one.address else "")
+    amount = _("sent {sent} B, received {received} B").format(sent=one.sent_bytes, received=one.received_bytes)
+    often = f" × {one.count}" if one.count > 1 else ""
+    ended = (f"✗ {plain(one.code)}", "red") if one.code else ("✓", "green")
+    return Text.assemble("    ", ended, f" {plain(target)}{often}  {amount}", (f"  {plain(one.step)}", "dim"))
 
 
 def _file(file: FileSeen) -> str:
