@@ -12,6 +12,7 @@ import logging
 import queue
 import ssl
 import threading
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from functools import lru_cache
@@ -85,13 +86,13 @@ def meaning_of(words: str) -> Vectors | None:
     key = "embedding:" + hashlib.sha256(f"{space()}\0{words}".encode()).hexdigest()
     try:
         known = cache.get_many([key, _PAUSE_KEY])
+        if key not in known and (_PAUSE_KEY in known or not _may_ask()):
+            return None
     except RedisError:
         # Nobody would remember that the endpoint fails, and every search would wait for it.
         return None
     if key in known:
         return np.frombuffer(known[key], dtype="<f4") if known[key] else None
-    if _PAUSE_KEY in known:
-        return None
     try:
         found: Vectors = embed([words], seconds=QUERY_SECONDS)[0]
     except NoVectors as error:
@@ -104,6 +105,13 @@ def meaning_of(words: str) -> Vectors | None:
         return None
     _remember(key, found.astype("<f4").tobytes(), QUERY_KEPT_SECONDS)
     return found
+
+
+def _may_ask() -> bool:
+    """Counts the question: strangers' searches must not run up the operator's bill."""
+    minute = f"embedding:asked:{int(time.time()) // 60}"
+    cache.add(minute, 0, 120)
+    return bool(cache.incr(minute) <= settings.KEIKEN.embedding_queries_per_minute)
 
 
 def _remember(key: str, value: bytes | str, seconds: int) -> None:

@@ -263,6 +263,13 @@ class Configuration(BaseModel):
         description="The least cosine that counts as close in meaning; models differ much in it.",
     )
 
+    embedding_queries_per_minute: int = Field(
+        600,
+        ge=0,
+        alias="KEIKEN_EMBEDDING_QUERIES_PER_MINUTE",
+        description="So many new queries a minute go to the endpoint, of all askers; for more, words alone answer.",
+    )
+
     @field_validator("embedding_url")
     @classmethod
     def _is_endpoint(cls, value: str) -> str:

@@ -225,6 +225,23 @@ def test_words_that_cannot_be_embedded_leave_other_searches_their_meaning(shelf:
     assert endpoint.texts == ["poison", "storage"]
 
 
+def test_beyond_so_many_new_queries_a_minute_words_alone_answer(
+    shelf: None, endpoint: Endpoint, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = time.time()
+    monkeypatch.setattr("experiences.embedding.time.time", lambda: now)
+    configure(settings, endpoint.url, embedding_queries_per_minute=1)
+    endpoint.asked.clear()
+    assert [names(ask(words=words)) for words in ("storage", "backup", "storage")] == [
+        ["free-space"],
+        [],
+        ["free-space"],
+    ]
+    assert endpoint.texts == ["storage"]
+    now += 60
+    assert names(ask(words="backup")) == ["hikae"]
+
+
 def test_without_the_cache_words_alone_answer(shelf: None, endpoint: Endpoint, settings: Any) -> None:
     endpoint.asked.clear()
     settings.CACHES = {"default": {**settings.CACHES["default"], "LOCATION": "unix:///nowhere/redis.sock"}}
