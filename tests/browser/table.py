@@ -98,7 +98,7 @@ VISITS: Final = (
 )
 
 NO_PAGES: Final = {
-    "mfa_activate_totp": "asks for a confirmed address first: in the journeys",
+    "mfa_activate_totp": "asks for a confirmed address first: in test_two_steps.py",
     "by_digest": "leads on to the version",
     "compare_any": "leads on to the comparison",
     "healthz": "JSON for probes",
@@ -132,12 +132,12 @@ NO_PAGES: Final = {
     "accept_proposal": "takes a form and goes back",
     "account_set_password": "for people without a password: there are none while no other sign-in is configured",
     "account_confirm_login_code": "sign-in by code is off",
-    "mfa_authenticate": "the second step of signing in: in the journeys",
-    "mfa_reauthenticate": "only for people with a second step: in the journeys",
-    "mfa_deactivate_totp": "only for people with a second step: in the journeys",
-    "mfa_view_recovery_codes": "only for people with a second step: in the journeys",
-    "mfa_generate_recovery_codes": "only for people with a second step: in the journeys",
-    "mfa_download_recovery_codes": "a download",
+    "mfa_authenticate": "the second step of signing in: in test_two_steps.py",
+    "mfa_reauthenticate": "only for people with a second step: in test_two_steps.py",
+    "mfa_deactivate_totp": "only for people with a second step: in test_two_steps.py",
+    "mfa_view_recovery_codes": "only for people with a second step: in test_two_steps.py",
+    "mfa_generate_recovery_codes": "only for people with a second step: in test_two_steps.py",
+    "mfa_download_recovery_codes": "a download: in test_two_steps.py",
 }
 ELSEWHERE: Final = ("api/", "^api/", "operator/")
 """Prefixes of what is no page of ours: the API, and Django's own administration."""
