@@ -83,13 +83,16 @@ def example_values(manifest: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def replay_commands(version: Version) -> list[str]:
-    """What to type, in this order, on a machine that has the ``keiken`` command and an API key."""
+def replay_commands(version: Version, *, is_sold: bool) -> list[str]:
+    """What to type, in this order, on a machine that has the ``keiken`` command and an API key.
+
+    ``is_sold``: a license is only to be had for money.
+    """
     name = str(version.experience)
     given = [f"-p {shlex.quote(f'{key}={_as_text(value)}')}" for key, value in example_values(version.manifest).items()]
     return [
         f"keiken login --server {settings.KEIKEN.site_url.rstrip('/')}",
-        f"keiken accept {name}",
+        f"keiken {'buy' if is_sold else 'accept'} {name}",
         f"keiken pull {name}@{version.version}",
         " ".join([f"keiken replay {name}@{version.version}", *given]),
         "keiken report",

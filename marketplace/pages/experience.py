@@ -43,13 +43,15 @@ def experience(request: HttpRequest, organization: str, name: str) -> HttpRespon
     shown = [item for item in versions if item.yanked_at is None][: proofs.MATRIX_VERSIONS]
     verdicts = proofs.Verdicts([version, *(item for item in shown if item.pk != version.pk)])
     rating, ratings = best_of(actor, found)
+    license = _license(actor, found)
+    is_sold = bool(license["offers"]) and all(map(is_ordered, license["offers"]))
     context = {
         **_head(found, version),
         "superseded_by": superseding(actor, found),
-        **_license(actor, found),
+        **license,
         **procedure(version, session_facts(request)),
         **_origin(version),
-        "replay_commands": replay_commands(version),
+        "replay_commands": replay_commands(version, is_sold=is_sold),
         "replay_in_python": replay_in_python(version),
         "verification": verdicts.status(version),
         "signed_count": verdicts.signed_count(version),

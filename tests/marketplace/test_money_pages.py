@@ -48,6 +48,17 @@ def as_role(organization: Organization, role: str) -> Client:
     return client
 
 
+def test_what_only_money_opens_is_bought_on_the_command_line_too(market: Market) -> None:
+    def commands() -> list[str]:
+        html = Client().get(EXPERIENCE).content.decode()
+        return re.findall(r"keiken (?:accept|buy) acme/write-greeting", html)
+
+    assert commands() == ["keiken accept acme/write-greeting"]
+    Offer.objects.filter(pk=market.offer.pk).update(is_active=False)
+    offered(market)
+    assert commands() == ["keiken buy acme/write-greeting"]
+
+
 TABS = ["", "/agents", "/environments", "/licenses", "/sales", "/experiences", "/webhooks", "/reverification", "/audit"]
 
 
