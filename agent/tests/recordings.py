@@ -102,6 +102,20 @@ class Person:
         if answer:
             self.see(answer)
 
+    def interrupt(self) -> None:
+        """Press Ctrl-C until there is a prompt again, which is left to be seen.
+
+        Once is not always enough: a shell that has not given the terminal to its child yet hears it in the child's place.
+        """
+        for _ in range(20):
+            self.type("\x03")
+            until = time.monotonic() + 3
+            while (wait := until - time.monotonic()) > 0 and select.select([self.terminal], [], [], wait)[0]:
+                self.seen += os.read(self.terminal, 65536).decode("utf-8", "replace")
+                if "(keiken)" in self.seen[self._read_to :]:
+                    return
+        raise AssertionError(f"Ctrl-C ends nothing: {self.seen!r}")
+
     def see(self, text: str) -> str:
         """Wait for a text that was not waited for yet; all that was printed up to it since the last."""
         until = time.monotonic() + PATIENCE_SECONDS

@@ -71,9 +71,9 @@ def test_ctrl_c_gives_up_a_line_and_the_recording_goes_on(folder: Path) -> None:
         someone.see("(keiken)")
         someone.type("touch work/never")
         someone.see("never")
-        someone.type("\x03")
+        someone.interrupt()
         someone.line("echo started; sleep 1000", "\nstarted")
-        someone.type("\x03")
+        someone.interrupt()
         someone.line("echo yes > work/kept")
         someone.line("exit")
         assert someone.wait() == 0
