@@ -339,3 +339,15 @@ def test_every_value_survives_the_way_to_the_child(value: Any) -> None:
 @given(_JSON)
 def test_every_value_comes_back_from_the_child_as_it_went(evaluator: Evaluator, value: Any) -> None:
     assert evaluator.evaluate("parameters.x", {"parameters": {"x": value}}) == value
+
+
+def test_threads_that_need_the_interpreter_first_at_the_same_time_all_get_it() -> None:
+    code = (
+        "import sys\nfrom concurrent.futures import ThreadPoolExecutor\nfrom threading import Barrier\n"
+        "from keiken.checks.native import interpreter\nsys.setswitchinterval(1e-6)\nbarrier = Barrier(8)\n"
+        "def get(_number):\n    barrier.wait()\n    return id(interpreter())\n"
+        "with ThreadPoolExecutor(8) as pool:\n    print(len(set(pool.map(get, range(8)))))\n"
+    )
+    for _ in range(5):
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+        assert (done.stdout, done.returncode) == ("1\n", 0), done.stderr

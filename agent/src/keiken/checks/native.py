@@ -7,16 +7,25 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+import threading
 from functools import cache
 from importlib.machinery import ExtensionFileLoader
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+_LOADING = threading.Lock()
 
-@cache
+
 def interpreter() -> Any:
     """The extension module: ``Context``, ``compile`` and ``evaluate``."""
+    # The extension can be started once in a process: two threads that both do it end in a panic of Rust's.
+    with _LOADING:
+        return _loaded()
+
+
+@cache
+def _loaded() -> Any:
     if loaded := sys.modules.get("cel.cel"):
         return loaded
     spec = importlib.util.find_spec("cel")
