@@ -8,20 +8,10 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 from experiences.models import FrontierRun, Verification, Version
-from keiken.frontier import (
-    ConditionVerdict,
-    Dependence,
-    Frontier,
-    Observation,
-    Proposal,
-    Run,
-    dependence_sentence,
-    flip_name,
-    proposal_sentence,
-    proposals,
-    seen,
-    verdict_word,
-)
+from keiken.frontier.judge import seen
+from keiken.frontier.propose import Observation, proposals
+from keiken.frontier.record import ConditionVerdict, Dependence, Frontier, Proposal, Run
+from keiken.frontier.wording import dependence_sentence, flip_name, proposal_sentence, verdict_word
 from marketplace.models import ReplayReport
 
 FIELD_REPORTS = 500

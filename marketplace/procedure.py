@@ -110,7 +110,8 @@ from tempfile import TemporaryDirectory
 from keiken.client import Reference, count_replay, pins, pull, require_license, saved_login
 from keiken.package import unpack
 from keiken.package.watermark import original
-from keiken.replay import Replay, replay
+from keiken.replay.request import Replay
+from keiken.replay.engine import replay
 from keiken.sandbox import Limits, environments, working_driver
 
 login = saved_login()  # what 'keiken login' has kept

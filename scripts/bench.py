@@ -22,8 +22,11 @@ from typing import Any
 import yaml
 
 from keiken.package import Package, load
-from keiken.replay import Replay, ScenarioVerdict, prove, replay
+from keiken.replay.engine import replay
 from keiken.replay.evidence import Evidence
+from keiken.replay.prove import prove
+from keiken.replay.report import ScenarioVerdict
+from keiken.replay.request import Replay
 from keiken.sandbox import environments, working_driver
 from keiken.sandbox.bubblewrap import binary
 from keiken.sandbox.protocol import Environment, Limits
@@ -58,7 +61,7 @@ CHECKS = {
 SMALL = [("make", "mkdir -p work/a"), *[(f"write{n}", f"echo {n} > work/a/{n}") for n in range(9)]]
 SMALL_CHECKS = {"make": ["true"], **{f"write{n}": [f"file('work/a/{n}').text == '{n}\\n'"] for n in range(9)}}
 BARE = ["--unshare-all", "--die-with-parent", "--clearenv", "--setenv", "PATH", "/usr/bin:/bin", "--proc", "/proc",
-        "--dev", "/dev", "--tmpfs", "/job", "--tmpfs", "/job/work", "--chdir", "/job"]  # fmt: skip
+        "--dev", "/dev", "--tmpfs", "/tmp", "--tmpfs", "/job", "--tmpfs", "/job/work", "--chdir", "/job"]  # fmt: skip
 
 
 def package_of(folder: Path, name: str, steps: Sequence[tuple[str, str]], checks: dict[str, list[str]]) -> Package:
@@ -78,6 +81,7 @@ def package_of(folder: Path, name: str, steps: Sequence[tuple[str, str]], checks
         "commands": [
             "awk",
             "cut",
+            "find",
             "grep",
             "gzip",
             "mkdir",
@@ -123,15 +127,27 @@ class Bench:
         self.driver = working_driver()
         self.found: dict[str, Any] = {}
 
-    def bare(self, steps: Sequence[tuple[str, str]]) -> Callable[[], None]:
+    def bare(self, steps: Sequence[tuple[str, str]]) -> Callable[[], bytes]:
         """All commands as one script in one bubblewrap: no limits, no checks, no launcher, nothing read back."""
         script = "set -e\n" + "\n".join(command for _step, command in steps)
         argv = [binary(), "--ro-bind", str(self.environment.root), "/", *BARE, "sh", "-c", script]
 
-        def run() -> None:
-            subprocess.run(argv, check=True, capture_output=True, user=65534, env={})
+        def run() -> bytes:
+            return subprocess.run(argv, check=True, capture_output=True, user=65534, env={}).stdout
 
         return run
+
+    def compare_work(self, package: Package, steps: Sequence[tuple[str, str]]) -> None:
+        """A pipeline can fail without a word: both sides must have written files of the same sizes, or nothing is
+        compared. What is pressed has owners in it, which differ.
+        """
+        told = ("told", "find work -type f ! -name '*.gz' -printf '%p %s\\n' | sort")
+        with self.opened(package) as sandbox:
+            for _step, command in [*steps, told]:
+                done = sandbox.run(["sh", "-c", command], env={}, stdin=b"", timeout_seconds=60)
+                assert done.exit_code == 0, done.stderr
+        bare = self.bare([*steps, told])()
+        assert done.stdout == bare, f"the two sides did not do the same work: {done.stdout!r} {bare!r}"
 
     def replayed(self, package: Package) -> Callable[[], None]:
         """One sandboxed run of the scenario with all its checks and its evidence: what a verdict is made of."""
@@ -172,6 +188,7 @@ class Bench:
     def ten_steps(self) -> None:
         for name, steps, checks in (("real", STEPS, CHECKS), ("tiny", SMALL, SMALL_CHECKS)):
             package = package_of(self.folder, f"ten-{name}-steps", steps, checks)
+            self.compare_work(package, steps)
             taken = interleaved(
                 self.rounds, bare=self.bare(steps), replay=self.replayed(package), prove=self.proven(package)
             )

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from keiken.package import Package, load
-from keiken.replay import prove
+from keiken.replay.prove import prove
 from keiken.sandbox import Driver, environments, working_driver
 from keiken.strength import Bounds, Strength, grade, proposal_line, sentence, summary, wilson
 

@@ -8,7 +8,7 @@ import pytest
 
 from keiken.package import load, review
 from keiken.package.manifest import Scenario
-from keiken.replay import prove
+from keiken.replay.prove import prove
 from keiken.sandbox import environments, working_driver
 from keiken.strength import Bounds, grade
 from marketplace.config import PROJECT

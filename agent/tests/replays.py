@@ -11,7 +11,10 @@ from sandboxes import debian, driver
 
 from keiken.package import Package, Skill
 from keiken.package.manifest import Manifest
-from keiken.replay import Replay, Report, ScenarioVerdict, prove, replay
+from keiken.replay.engine import replay
+from keiken.replay.prove import prove
+from keiken.replay.report import Report, ScenarioVerdict
+from keiken.replay.request import Replay
 from keiken.sandbox.protocol import Limits, Sandbox
 
 NAME = "sample-experience"

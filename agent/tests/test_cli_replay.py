@@ -18,7 +18,7 @@ from commands import keiken, keiken_json, process
 from loopback import Answer
 from marketplaces import KEY, Marketplace, write_package
 
-from keiken.replay import Report
+from keiken.replay.report import Report
 
 REFERENCE = "acme/write-greeting"
 

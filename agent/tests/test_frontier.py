@@ -16,18 +16,11 @@ from sandboxes import debian, driver
 
 from keiken.conditions import parse
 from keiken.errors import SandboxUnavailable
-from keiken.frontier import (
-    Frontier,
-    Observation,
-    Run,
-    changed_conditions,
-    explore,
-    judged,
-    next_version,
-    proposals,
-    rewritten,
-)
-from keiken.frontier.record import Flip
+from keiken.frontier.explore import explore
+from keiken.frontier.judge import judged
+from keiken.frontier.propose import Observation, changed_conditions, proposals
+from keiken.frontier.record import Flip, Frontier, Run
+from keiken.frontier.rewrite import next_version, rewritten
 from keiken.package import Package, load, unpack
 from keiken.sandbox import environments
 from keiken.sandbox.bubblewrap import BubblewrapDriver

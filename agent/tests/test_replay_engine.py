@@ -12,7 +12,9 @@ from memory_sandbox import Command, MemorySandbox, ran
 from replays import package
 
 from keiken.errors import SandboxUnavailable
-from keiken.replay import Replay, Report, replay
+from keiken.replay.engine import replay
+from keiken.replay.report import Report
+from keiken.replay.request import Replay
 from keiken.sandbox.protocol import FileState
 
 FACTS = {"os.family": "linux", "os.id": "debian", "tool.openssl": "3.0.2", "host.memory_mib": 1024}

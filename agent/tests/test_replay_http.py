@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from replays import package, replayed
 
-from keiken.replay import Report
+from keiken.replay.report import Report
 
 SERVER = """
 import http.server, json, socket, ssl, sys, time

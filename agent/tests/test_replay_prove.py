@@ -13,8 +13,8 @@ from sandboxes import debian
 
 from keiken.errors import SandboxUnavailable
 from keiken.package.manifest import Scenario
-from keiken.replay import Report, prove
-from keiken.replay.prove import judge, judge_hollow
+from keiken.replay.prove import judge, judge_hollow, prove
+from keiken.replay.report import Report
 from keiken.sandbox.bubblewrap import BubblewrapDriver
 from keiken.sandbox.protocol import Limits
 

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from replays import opener, package, replayed
 
-from keiken.replay import Report
+from keiken.replay.report import Report
 from keiken.sandbox.protocol import Sandbox
 
 pytestmark = pytest.mark.usefixtures("each_driver")

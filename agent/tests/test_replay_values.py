@@ -14,8 +14,10 @@ from memory_sandbox import MemorySandbox, ran
 from replays import package
 
 from keiken.errors import Failed, Refused
-from keiken.replay import Replay, plan, replay
+from keiken.replay.engine import replay
 from keiken.replay.parameters import complete
+from keiken.replay.plan import plan
+from keiken.replay.request import Replay
 from keiken.replay.template import as_word, fill, fill_words
 
 

@@ -19,7 +19,7 @@ from kubernetes_double import ENVIRONMENT_DIGEST, IMAGE_DIGEST, TOKEN, Cluster, 
 from sandboxes import package_at
 
 from keiken.errors import Failed, Refused, SandboxUnavailable
-from keiken.replay import prove
+from keiken.replay.prove import prove
 from keiken.sandbox import drivers, selftest, working_driver
 from keiken.sandbox.kubernetes import driver as driver_module
 from keiken.sandbox.kubernetes import manifests

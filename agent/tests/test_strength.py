@@ -14,8 +14,8 @@ from replays import package
 from sandboxes import debian, driver
 
 from keiken.package import Package
-from keiken.replay import prove
 from keiken.replay.actions import ActionResult
+from keiken.replay.prove import prove
 from keiken.strength import DEFAULT_THRESHOLD, Bounds, MutantRecord, Strength, grade, sentence, summary, wilson
 from keiken.strength.apply import Spoiler
 from keiken.strength.bytes import with_byte_changed, wrong_value

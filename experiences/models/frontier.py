@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy as _
 
 from experiences.models.catalog import Version
 from experiences.models.farm import Environment
-from keiken.frontier import Frontier
+from keiken.frontier.record import Frontier
 
 
 class FrontierRun(models.Model):

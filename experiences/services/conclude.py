@@ -21,7 +21,7 @@ from experiences.services.grading import keep_strength
 from experiences.services.proving import Seen
 from experiences.services.queueing import send
 from experiences.services.standing import lock_version, refresh_standing
-from keiken.replay import ScenarioVerdict
+from keiken.replay.report import ScenarioVerdict
 
 logger = logging.getLogger(__name__)
 

@@ -26,7 +26,8 @@ from experiences.services.claim import pause_seconds
 from experiences.services.proving import fetched
 from experiences.services.queueing import environment_names, nudge_after_commit
 from keiken.errors import KeikenError
-from keiken.frontier import Frontier, explore, others_by_release
+from keiken.frontier.explore import explore, others_by_release
+from keiken.frontier.record import Frontier
 from keiken.package import unpack
 from keiken.sandbox import environments, working_driver
 from keiken.sandbox.protocol import Driver, Environment

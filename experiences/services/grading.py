@@ -12,7 +12,7 @@ from experiences.domain.storable import storable
 from experiences.models import CheckStrength, Verification
 from experiences.models import Environment as EnvironmentRow
 from keiken.package import Package
-from keiken.replay import ScenarioVerdict
+from keiken.replay.report import ScenarioVerdict
 from keiken.sandbox.protocol import Driver, Environment
 from keiken.strength import METHOD, Bounds, Strength, grade
 

@@ -13,13 +13,15 @@ from experiences.blobs import open_blob
 from experiences.domain.verdicts import REPEATED, disagree
 from experiences.models import Verification, Version
 from experiences.services.grading import judged_by_strength, strength_of
+from keiken.checks import Evaluator
 from keiken.errors import KeikenError, PackageError
 from keiken.package import Package, digest, unpack
 from keiken.package.manifest import Scenario
-from keiken.replay import Report, ScenarioVerdict, prove, rerun
 from keiken.replay.hints import next_step, why_unsteady
-from keiken.replay.report import StepRecord
+from keiken.replay.prove import prove, rerun
+from keiken.replay.report import Report, ScenarioVerdict, StepRecord
 from keiken.replay.request import Progress
+from keiken.replay.state import LaterState
 from keiken.sandbox import environments
 from keiken.sandbox.protocol import Capability, Driver, Environment
 from keiken.strength import Strength
@@ -163,14 +165,15 @@ def steadied(
     if first.verdict != "passed" or scenario.outcome == "refused" or package.manifest.permissions.network:
         return first
     deadline = time.monotonic() + seconds
-    for number in range(2, STEADY_RUNS + 1):
-        if time.monotonic() >= deadline:
-            break
-        tell("scenario", scenario=scenario.name, run=number)
-        again = rerun(package, scenario, driver=driver, environment=environment)
-        if disagree(first.verdict, again.verdict):
-            found = _flaky(package, first, again, passed=number - 1, runs=number)
-            return found.model_copy(update={"repeated": again.evidence})
+    with Evaluator(LaterState()) as evaluator:
+        for number in range(2, STEADY_RUNS + 1):
+            if time.monotonic() >= deadline:
+                break
+            tell("scenario", scenario=scenario.name, run=number)
+            again = rerun(package, scenario, driver=driver, environment=environment, evaluator=evaluator)
+            if disagree(first.verdict, again.verdict):
+                found = _flaky(package, first, again, passed=number - 1, runs=number)
+                return found.model_copy(update={"repeated": again.evidence})
     return first
 
 

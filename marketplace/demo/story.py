@@ -25,6 +25,7 @@ from marketplace.config import PROJECT
 from marketplace.demo import packages, parties
 from marketplace.demo.command_line import Answer, CommandLine
 from marketplace.demo.console import Row, Storyteller
+from marketplace.models import Rating
 
 PRICE = Pricing(price_minor=4_900, currency="EUR")
 
@@ -296,8 +297,11 @@ def use(demo: Demo, name: str, verifications: list[Verification]) -> Used:
     replayed = demo.globex.keiken("replay", reference, *_rehearsal(name))
     outcome = str(replayed.document.get("outcome", replayed.code))
     reported = demo.globex.keiken("report", str(replayed.document.get("replay_id", "")))
-    rated = demo.globex.keiken("rate", reference, "--stars", "5", "--text", "Did what it said.")
-    wrong = [answer for answer in (accepted, pulled, verified, replayed, reported, rated) if answer.exit_code != 0]
+    answers = [accepted, pulled, verified, replayed, reported]
+    if not Rating.objects.filter(organization__slug="globex", experience__name=name).exists():
+        # A later demo leaves it as it is: nobody changes an opinion eleven times a minute.
+        answers.append(demo.globex.keiken("rate", reference, "--stars", "5", "--text", "Did what it said."))
+    wrong = [answer for answer in answers if answer.exit_code != 0]
     row = Row(
         experience=reference,
         environment=", ".join(sorted({v.environment.name for v in verifications if v.environment})),

@@ -9,7 +9,8 @@ from accounts.domain.refusals import Conflict
 from experiences.models import Version
 from experiences.services.proving import fetched
 from experiences.services.publish import publish
-from keiken.frontier import changed_conditions, next_version, rewritten
+from keiken.frontier.propose import changed_conditions
+from keiken.frontier.rewrite import next_version, rewritten
 from keiken.package import unpack
 from keiken.workspace import workspace
 from marketplace.frontier import proposals_for

@@ -27,7 +27,7 @@ from experiences.models import (
 from experiences.services.claim import claim
 from experiences.services.conclude import conclude
 from experiences.services.proving import Seen
-from keiken.replay import Report, ScenarioVerdict
+from keiken.replay.report import Report, ScenarioVerdict
 from keiken.sandbox.protocol import Capability, Environment
 from tests import factories
 from tests.packages import package_bytes

@@ -17,8 +17,8 @@ from experiences.models import EvidenceRecord, Verification, Version
 from experiences.services.claim import claim
 from experiences.services.conclude import conclude
 from experiences.services.proving import Seen, look
-from keiken.replay import ScenarioVerdict
 from keiken.replay.evidence import EVIDENCE_BYTES, CheckSeen, Evidence, FileSeen, StepSeen, Value, outcome_digest
+from keiken.replay.report import ScenarioVerdict
 from keiken.sandbox import working_driver
 from tests import factories
 from tests.experiences.conftest import open_row, publish, report, seen

@@ -17,7 +17,7 @@ from experiences.services.attest import attest, statement_of
 from experiences.services.claim import tell_waiting
 from experiences.services.verify import verify_next
 from keiken.errors import PackageError, SandboxUnavailable
-from keiken.replay import ScenarioVerdict
+from keiken.replay.report import ScenarioVerdict
 from keiken.sandbox import working_driver
 from keiken.sandbox.protocol import Capability, Environment
 from marketplace.config import read_configuration

@@ -11,8 +11,8 @@ from django.utils import timezone
 from experiences.models import Environment, FrontierRun, Verification, Version
 from experiences.services.explore_frontier import explore_next
 from keiken.conditions import parse
-from keiken.frontier import Frontier, Run, judged
-from keiken.frontier.record import Flip
+from keiken.frontier.judge import judged
+from keiken.frontier.record import Flip, Frontier, Run
 from marketplace.models import ReplayReport
 from tests.marketplace.conftest import Market, audit, publish, report_of
 

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from keiken.package import load
-from keiken.replay import prove
+from keiken.replay.prove import prove
 from keiken.sandbox import drivers, environments
 from keiken.sandbox.protocol import Limits
 

@@ -10,7 +10,8 @@ from typing import Any
 import yaml
 
 from keiken.package import Package, load
-from keiken.replay import ScenarioVerdict, prove
+from keiken.replay.prove import prove
+from keiken.replay.report import ScenarioVerdict
 from keiken.sandbox import environments
 from keiken.sandbox.egress.leave import WithLeave
 from keiken.sandbox.protocol import Capability, Driver, Limits, Sandbox

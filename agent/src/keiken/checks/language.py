@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from functools import lru_cache
 
 from keiken.checks.native import interpreter
@@ -71,7 +71,7 @@ def _parse(expression: str) -> None:
         ) from None
 
 
-def _walk(expression: str, parts: list[Token]) -> None:
+def _walk(expression: str, parts: Sequence[Token]) -> None:
     """Depth, names and functions, with the names that a macro binds known only inside it."""
     scopes: list[str | None] = []
     for index, part in enumerate(parts):
@@ -98,7 +98,7 @@ def _walk(expression: str, parts: list[Token]) -> None:
                 raise _unknown_variable(expression, part.text, [name for name in scopes if name])
 
 
-def _bound_name(parts: list[Token], opening: int) -> str | None:
+def _bound_name(parts: Sequence[Token], opening: int) -> str | None:
     """The name that a macro binds, where this parenthesis opens one: ``x`` in ``list.all(x, …)``."""
     if opening < 2 or not parts[opening].is_operator("("):
         return None

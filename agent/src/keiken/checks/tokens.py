@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from keiken.errors import KeikenError
 from keiken.i18n import _
@@ -37,10 +38,12 @@ class Token:
         return self.kind == "operator" and self.text in texts
 
 
-def tokens(expression: str) -> list[Token]:
-    """Raises CheckError ``check_syntax`` at the first character that is no part of CEL, and at comments.
+@lru_cache(maxsize=1024)
+def tokens(expression: str) -> tuple[Token, ...]:
+    """Remembered, because the same checks are evaluated again and again.
 
-    A comment could hide words from the limits that are held against these tokens.
+    Raises CheckError ``check_syntax`` at the first character that is no part of CEL, and at comments: one could hide
+    words from the limits that are held against these tokens.
     """
     found: list[Token] = []
     position = 0
@@ -55,7 +58,7 @@ def tokens(expression: str) -> list[Token]:
         if match.lastgroup != "space":
             found.append(Token(str(match.lastgroup), match.group(), position))
         position = match.end()
-    return found
+    return tuple(found)
 
 
 def split(expression: str, separators: Collection[str]) -> tuple[list[str], list[str]]:
@@ -100,7 +103,7 @@ def last_call(expression: str) -> tuple[str, str, list[str]] | None:
     return receiver, parts[opening - 1].text, split(inside, {","})[0]
 
 
-def _encloses(parts: list[Token], index: int) -> bool:
+def _encloses(parts: Sequence[Token], index: int) -> bool:
     return parts[index].is_operator("(") and _closing(parts, index) == len(parts) - 1
 
 
@@ -108,7 +111,7 @@ def _has_operators_at_top(expression: str) -> bool:
     return has_at_top(expression, "&&", "||", "?", "!", "+", "-", "*", "/", "%", "in", *COMPARISONS)
 
 
-def _closing(parts: list[Token], opening: int) -> int | None:
+def _closing(parts: Sequence[Token], opening: int) -> int | None:
     """The index of the bracket that closes the one at ``opening``."""
     depth = 0
     for index in range(opening, len(parts)):

@@ -20,7 +20,8 @@ from keiken.errors import Refused, UsageError
 from keiken.i18n import _
 from keiken.package import Package, review
 from keiken.package.manifest import Scenario
-from keiken.replay import ScenarioVerdict, prove
+from keiken.replay.prove import prove
+from keiken.replay.report import ScenarioVerdict
 from keiken.sandbox import Driver, Environment, working_driver
 from keiken.sandbox.egress.leave import WithLeave
 

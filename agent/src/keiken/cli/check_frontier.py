@@ -9,18 +9,12 @@ from rich.text import Text
 
 from keiken.cli.terminal import Terminal, plain, table, word
 from keiken.errors import KeikenError
-from keiken.frontier import (
-    Frontier,
-    dependence_sentence,
-    explore,
-    flip_name,
-    others_by_release,
-    proposal_sentence,
-    verdict_word,
-)
+from keiken.frontier.explore import explore, others_by_release
+from keiken.frontier.record import Frontier
+from keiken.frontier.wording import dependence_sentence, flip_name, proposal_sentence, verdict_word
 from keiken.i18n import _
 from keiken.package import Package
-from keiken.replay import ScenarioVerdict
+from keiken.replay.report import ScenarioVerdict
 from keiken.sandbox import Driver, Environment, environments
 
 

@@ -10,7 +10,7 @@ from rich.text import Text
 from keiken.cli.terminal import Terminal, plain
 from keiken.i18n import _
 from keiken.package import Package
-from keiken.replay import ScenarioVerdict
+from keiken.replay.report import ScenarioVerdict
 from keiken.sandbox import Driver, Environment
 from keiken.strength import Strength, grade, proposal_line, sentence, summary
 

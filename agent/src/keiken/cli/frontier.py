@@ -11,7 +11,7 @@ from keiken.cli.command import Command, pass_terminal
 from keiken.cli.terminal import Terminal, heading, plain
 from keiken.client import Reference, saved_login
 from keiken.errors import UsageError
-from keiken.frontier import proposal_sentence
+from keiken.frontier.wording import proposal_sentence
 from keiken.i18n import _
 
 

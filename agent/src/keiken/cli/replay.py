@@ -25,8 +25,9 @@ from keiken.client.saved_reports import save
 from keiken.conditions import match, parse
 from keiken.errors import KeikenError, Refused, UsageError
 from keiken.i18n import _
-from keiken.replay import OUTCOME_EXIT_CODES, Replay, Report, replay
-from keiken.replay.engine import REPLAYER
+from keiken.replay.engine import REPLAYER, replay
+from keiken.replay.report import OUTCOME_EXIT_CODES, Report
+from keiken.replay.request import Replay
 from keiken.sandbox.protocol import Egress
 
 

@@ -12,8 +12,8 @@ from keiken.cli.terminal import Terminal, Working, heading, plain, table, word
 from keiken.conditions import match, parse
 from keiken.i18n import _
 from keiken.package import Package
-from keiken.replay import Report, plan
-from keiken.replay.report import StepRecord
+from keiken.replay.plan import plan
+from keiken.replay.report import Report, StepRecord
 
 SHOWN_CONNECTIONS = 50
 MARKS = {"succeeded": ("✓", "green"), "skipped": ("–", "dim"), "diverged": ("✗", "red"), "failed": ("✗", "red")}

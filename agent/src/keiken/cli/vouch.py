@@ -20,7 +20,8 @@ from keiken.errors import Failed
 from keiken.i18n import _
 from keiken.package import Package
 from keiken.paths import config_dir
-from keiken.replay import ScenarioVerdict, prove
+from keiken.replay.prove import prove
+from keiken.replay.report import ScenarioVerdict
 from keiken.sandbox import Driver, Environment, working_driver
 from keiken.trust import SigningKey, Verified, sign, verification_statement
 

@@ -7,13 +7,14 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from keiken.frontier import ConditionVerdict, Dependence, Frontier, NotRun, Proposal, Run
+from keiken.frontier.record import ConditionVerdict, Dependence, Frontier, NotRun, Proposal, Run
 from keiken.replay.comparing import Difference
 from keiken.replay.evidence import Evidence
 
 
 class Shape(BaseModel):
-    model_config = ConfigDict(extra="allow", frozen=True)
+    # A command needs few of them: each is built when it is first used.
+    model_config = ConfigDict(extra="allow", frozen=True, defer_build=True)
 
     def as_json(self) -> dict[str, Any]:
         """JSON-ready, with everything the marketplace sent."""

@@ -30,7 +30,7 @@ EnvironmentVariable = Annotated[str, StringConstraints(pattern=r"^[A-Z_][A-Z0-9_
 class Shape(BaseModel):
     """Unknown keys are refused: a typing error must not silently switch a check off."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, str_max_length=200_000)
+    model_config = ConfigDict(extra="forbid", frozen=True, str_max_length=200_000, defer_build=True)
 
 
 class Permissions(Shape):

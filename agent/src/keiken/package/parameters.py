@@ -8,10 +8,10 @@ the check of a package and the replay that is given values.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from functools import lru_cache
+from functools import cache, lru_cache
+from types import ModuleType
 from typing import Any
 
-import jsonschema
 from pydantic_core import SchemaError as PatternError
 from pydantic_core import SchemaValidator, ValidationError, core_schema
 
@@ -35,17 +35,26 @@ def _pattern(pattern: str) -> SchemaValidator:
     return SchemaValidator(core_schema.str_schema(pattern=pattern, regex_engine="rust-regex"))
 
 
-def _match(_validator: Any, pattern: str, instance: Any, _schema: Any) -> Iterator[jsonschema.ValidationError]:
+def _jsonschema() -> ModuleType:
+    """Loaded when first needed: with all the formats it knows it is a tenth of a command's start."""
+    import jsonschema
+
+    return jsonschema
+
+
+def _match(_validator: Any, pattern: str, instance: Any, _schema: Any) -> Iterator[Exception]:
     if isinstance(instance, str):
         try:
             _pattern(pattern).validate_python(instance)
         except ValidationError:
             text = _("{value!r} does not match {pattern!r}")
-            yield jsonschema.ValidationError(text.format(value=instance, pattern=pattern))
+            yield _jsonschema().ValidationError(text.format(value=instance, pattern=pattern))
 
 
-_extend: Any = jsonschema.validators.extend
-_Validator = _extend(jsonschema.Draft202012Validator, {"pattern": _match})
+@cache
+def _validator() -> Any:
+    library = _jsonschema()
+    return library.validators.extend(library.Draft202012Validator, {"pattern": _match})
 
 
 def schema_problem(schema: Mapping[str, Any]) -> str | None:
@@ -55,9 +64,10 @@ def schema_problem(schema: Mapping[str, Any]) -> str | None:
     for keyword, value in _keywords(schema):
         if problem := _keyword_problem(keyword, value):
             return problem
+    library = _jsonschema()
     try:
-        jsonschema.Draft202012Validator.check_schema(schema)
-    except jsonschema.SchemaError as error:
+        library.Draft202012Validator.check_schema(schema)
+    except library.SchemaError as error:
         return _("it is no JSON Schema: {why}").format(why=error.message[:300])
     for kind, values in (("examples", schema.get("examples", [])), ("default", [schema.get("default")])):
         for value in values if kind in schema else ():
@@ -72,8 +82,9 @@ def value_problem(schema: Mapping[str, Any], value: Any) -> str | None:
         return _("the value is too large")
     if _characters(value, "\0"):
         return _("the value holds a NUL character")
-    checker = jsonschema.Draft202012Validator.FORMAT_CHECKER
-    error = jsonschema.exceptions.best_match(_Validator(schema, format_checker=checker).iter_errors(value))
+    library = _jsonschema()
+    checker = library.Draft202012Validator.FORMAT_CHECKER
+    error = library.exceptions.best_match(_validator()(schema, format_checker=checker).iter_errors(value))
     return error.message[:300] if error else None
 
 

@@ -34,7 +34,8 @@ from keiken.sandbox.protocol import Sandbox
 logger = logging.getLogger(__name__)
 
 REPLAYER = f"keiken {__version__}"
-READY_POLL_SECONDS = 0.05
+READY_POLL_SECONDS = (0.005, 0.1)
+"""A service is asked again so soon at first, and never more seldom than the second: most are ready at once."""
 
 
 def replay(job: Replay) -> Report:
@@ -184,6 +185,7 @@ class _Run:
         env = {name: fill(value) for name, value in service.env.items()}
         self.sandbox.start([fill(word) for word in service.run], env=env)
         deadline = time.monotonic() + service.timeout_seconds
+        pause, longest = READY_POLL_SECONDS
         while not self.checker.is_true(service.ready):
             if time.monotonic() > deadline:
                 raise Failed(
@@ -193,7 +195,8 @@ class _Run:
                     ),
                     _("See whether it starts at all, and whether its 'ready' names the right port or file."),
                 )
-            self.clock.sleep(READY_POLL_SECONDS)
+            self.clock.sleep(pause)
+            pause = min(2 * pause, longest)
 
     def _run_steps(self) -> None:
         steps, records = self.manifest.steps, self.report.steps

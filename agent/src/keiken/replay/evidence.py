@@ -23,7 +23,7 @@ EVIDENCE_BYTES = 512 << 10
 class Seen(BaseModel):
     """Read by those who did not write it, for years: what a newer replayer adds is kept and passed on."""
 
-    model_config = ConfigDict(extra="allow")
+    model_config = ConfigDict(extra="allow", defer_build=True)
 
 
 class Value(Seen):

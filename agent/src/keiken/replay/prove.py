@@ -101,11 +101,13 @@ def rerun(
     driver: Driver,
     environment: Environment,
     limits: Limits | None = None,
+    evaluator: Evaluator | None = None,
 ) -> ScenarioVerdict:
     """An identical run of a scenario that was proven, only to see whether it ends alike. Raises SandboxUnavailable."""
     sandboxes = Sandboxes(package, driver, environment, limits or Limits())
     kept: list[Evidence] = []
-    report = replayed(replace(job_of(scenario, sandboxes), on_evidence=kept.append), sandboxes)
+    job = replace(job_of(scenario, sandboxes), evaluator=evaluator, on_evidence=kept.append)
+    report = replayed(job, sandboxes)
     verdict, reason = judge(scenario, report, was_opened=sandboxes.was_opened)
     return ScenarioVerdict(scenario=scenario.name, verdict=verdict, reason=reason, report=report, evidence=kept[0])
 

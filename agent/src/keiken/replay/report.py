@@ -34,7 +34,7 @@ OUTCOME_EXIT_CODES: dict[Outcome, int] = {
 
 
 class Record(BaseModel):
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", defer_build=True)
 
 
 class CheckRecord(Record):

@@ -9,10 +9,13 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
+from keiken.checks import Evaluator
 from keiken.package import Package
 from keiken.package.manifest import Scenario
 from keiken.replay.prove import Sandboxes, job_of, judge, replayed
 from keiken.replay.report import Report, ScenarioVerdict
+from keiken.replay.request import Replay
+from keiken.replay.state import LaterState
 from keiken.sandbox.protocol import Driver, Environment, Limits
 from keiken.strength.apply import Spoiler
 from keiken.strength.mutants import key, mutants_of, sample
@@ -49,13 +52,14 @@ def grade(
     A mutant is tried in each scenario that passed until one catches it; scenarios that promise success come first.
     Raises SandboxUnavailable.
     """
-    grading = _Grading(package, driver, environment, limits or Limits(), bounds or Bounds(), on_progress)
     passed = {verdict.scenario for verdict in proven if verdict.verdict == "passed"}
     scenarios = [scenario for scenario in package.manifest.scenarios if scenario.name in passed]
-    for outcome in ("succeeded", "diverged"):
-        for scenario in scenarios:
-            if scenario.outcome == outcome:
-                grading.try_in(scenario)
+    with Evaluator(LaterState()) as evaluator:
+        grading = _Grading(package, driver, environment, limits or Limits(), bounds or Bounds(), on_progress, evaluator)
+        for outcome in ("succeeded", "diverged"):
+            for scenario in scenarios:
+                if scenario.outcome == outcome:
+                    grading.try_in(scenario)
     return grading.strength()
 
 
@@ -76,6 +80,7 @@ class _Grading:
     limits: Limits
     bounds: Bounds
     on_progress: Progress
+    evaluator: Evaluator
     started: float = field(default_factory=time.monotonic)
     records: dict[str, MutantRecord] = field(default_factory=dict)
     made: set[str] = field(default_factory=set)
@@ -93,7 +98,7 @@ class _Grading:
 
     def try_in(self, scenario: Scenario) -> None:
         sandboxes = Sandboxes(self.package, self.driver, self.environment, self.limits)
-        job = job_of(scenario, sandboxes)
+        job = replace(job_of(scenario, sandboxes), evaluator=self.evaluator)
         observer = Observer()
         report = replayed(replace(job, tamper=observer), sandboxes)
         if judge(scenario, report, was_opened=sandboxes.was_opened)[0] != "passed":
@@ -121,7 +126,7 @@ class _Grading:
                 survivors.append(_Trial(mutant, found, spoiler))
             self.tried += 1
             self.on_progress(self.tried, len(self.records))
-        self._propose(scenario, sandboxes, survivors)
+        self._propose(job, sandboxes, survivors)
 
     def _chosen(self, mutants: Sequence[MutantRecord]) -> list[MutantRecord]:
         """Those not caught yet, within the limit over all scenarios."""
@@ -146,7 +151,7 @@ class _Grading:
         if known is mutant or mutant.status == "caught" or known.status in ("untried", "void"):
             self.records[key(mutant)] = mutant
 
-    def _propose(self, scenario: Scenario, sandboxes: Sandboxes, survivors: Sequence[_Trial]) -> None:
+    def _propose(self, job: Replay, sandboxes: Sandboxes, survivors: Sequence[_Trial]) -> None:
         """Checks that hold in one more run without any mutant, and did not with it."""
         if not survivors:
             return
@@ -157,7 +162,7 @@ class _Grading:
             at_steps.setdefault(trial.mutant.step, []).extend(here)
             at_end += end
         shadows = Shadows(at_steps, at_end)
-        replayed(replace(job_of(scenario, sandboxes), tamper=shadows), sandboxes)
+        replayed(replace(job, tamper=shadows), sandboxes)
         for trial in survivors:
             for one in trial.found:
                 asked_at = trial.mutant.step if one.place == "step" else ""

@@ -8,13 +8,14 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterable
-from typing import Any
-
-from securesystemslib.dsse import Envelope
+from typing import TYPE_CHECKING, Any
 
 from keiken.errors import TrustError
 from keiken.i18n import _
 from keiken.trust.keys import PublicKey, SigningKey
+
+if TYPE_CHECKING:
+    from securesystemslib.dsse import Envelope
 
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
 PAYLOAD_BYTES_LIMIT = 1 << 20
@@ -25,7 +26,7 @@ SIGNATURES_LIMIT = 16
 def sign(statement: dict[str, Any], key: SigningKey, payload_type: str = PAYLOAD_TYPE) -> dict[str, Any]:
     """The envelope as JSON: ``payload`` (base64), ``payloadType``, ``signatures``."""
     payload = json.dumps(statement, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
-    envelope = Envelope(payload.encode(), payload_type, {})
+    envelope = _envelope(payload.encode(), payload_type)
     signature = base64.b64encode(key.sign(envelope.pae())).decode()
     return {
         "payload": base64.b64encode(envelope.payload).decode(),
@@ -91,8 +92,15 @@ def _take_apart(envelope: Any, payload_type: str) -> tuple[bytes, bytes, list[by
         raise _malformed() from None
     if not 1 <= len(signatures) <= SIGNATURES_LIMIT or len(payload) > PAYLOAD_BYTES_LIMIT:
         raise _malformed()
-    message: bytes = Envelope(payload, payload_type, {}).pae()
+    message: bytes = _envelope(payload, payload_type).pae()
     return message, payload, signatures
+
+
+def _envelope(payload: bytes, payload_type: str) -> Envelope:
+    """The library also loads what signs by clouds and hardware keys, so it waits until something is signed."""
+    from securesystemslib.dsse import Envelope
+
+    return Envelope(payload, payload_type, {})
 
 
 def _decode(text: Any) -> bytes:
