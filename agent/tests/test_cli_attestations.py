@@ -23,14 +23,6 @@ VERSION = f"{REFERENCE}@1.0.0"
 
 
 @pytest.fixture
-def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("KEIKEN_CONFIG_DIR", str(tmp_path / "config"))
-    monkeypatch.setenv("KEIKEN_CACHE_DIR", str(tmp_path / "cache"))
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
-@pytest.fixture
 def market(folders: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Marketplace]:
     """A proven version on a marketplace that this settings folder is signed in to."""
     monkeypatch.setenv("KEIKEN_API_KEY", KEY)

@@ -21,13 +21,7 @@ from keiken.cli import facts
 from keiken.cli.main import MODULES, main
 from keiken.cli.terminal import plain
 
-
-@pytest.fixture(autouse=True)
-def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("KEIKEN_CONFIG_DIR", str(tmp_path / "config"))
-    monkeypatch.setenv("KEIKEN_CACHE_DIR", str(tmp_path / "cache"))
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
+pytestmark = pytest.mark.usefixtures("folders")
 
 
 LEAVES = [

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import marketplaces
@@ -29,8 +28,7 @@ ORDER = {
 
 
 @pytest.fixture(autouse=True)
-def marketplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Marketplace]:
-    monkeypatch.setenv("KEIKEN_CONFIG_DIR", str(tmp_path / "config"))
+def marketplace() -> Iterator[Marketplace]:
     with marketplaces.running() as running:
         assert keiken_json("login", "--server", running.url, KEIKEN_API_KEY=KEY).exit_code == 0
         yield running

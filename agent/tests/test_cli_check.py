@@ -14,13 +14,7 @@ from marketplaces import MANIFEST, write_package
 
 from keiken.package import digest
 
-
-@pytest.fixture(autouse=True)
-def folders(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("KEIKEN_CONFIG_DIR", str(tmp_path / "config"))
-    monkeypatch.setenv("KEIKEN_CACHE_DIR", str(tmp_path_factory.getbasetemp() / "cache"))
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
+pytestmark = pytest.mark.usefixtures("working_folder")
 
 
 def tar(*names: str, content: bytes = b"x") -> bytes:
@@ -33,10 +27,10 @@ def tar(*names: str, content: bytes = b"x") -> bytes:
     return gzip.compress(buffer.getvalue(), mtime=0)
 
 
-def test_a_started_package_is_proven_as_it_is(folders: Path) -> None:
-    made = keiken_json("init", folders / "greet-people")
+def test_a_started_package_is_proven_as_it_is(working_folder: Path) -> None:
+    made = keiken_json("init", working_folder / "greet-people")
     assert (made.exit_code, made.document["name"]) == (0, "greet-people")
-    ran = keiken_json("check", folders / "greet-people", "--environment", "local")
+    ran = keiken_json("check", working_folder / "greet-people", "--environment", "local")
     assert ran.exit_code == 0
     assert ran.document["proven"] is True
     verdicts = {row["scenario"]: (row["environment"], row["verdict"]) for row in ran.document["scenarios"]}
@@ -44,55 +38,57 @@ def test_a_started_package_is_proven_as_it_is(folders: Path) -> None:
     assert all(row["report"] is None for row in ran.document["scenarios"])
 
 
-def test_it_is_proven_and_replayed_by_the_driver_that_is_named(folders: Path) -> None:
-    keiken_json("init", folders / "greet-people")
-    proven = keiken_json("check", folders / "greet-people", "--environment", "local", "--driver", "oci")
+def test_it_is_proven_and_replayed_by_the_driver_that_is_named(working_folder: Path) -> None:
+    keiken_json("init", working_folder / "greet-people")
+    proven = keiken_json("check", working_folder / "greet-people", "--environment", "local", "--driver", "oci")
     assert proven.exit_code == 0, proven.document
     # A scenario that expects a refusal starts no sandbox.
     assert {row["driver"] for row in proven.document["scenarios"]} - {""} == {"oci"}
-    unknown = keiken_json("check", folders / "greet-people", "--driver", "nothing")
+    unknown = keiken_json("check", working_folder / "greet-people", "--driver", "nothing")
     assert (unknown.exit_code, unknown.code) == (1, "unknown_driver")
-    both = keiken_json("replay", folders / "greet-people", "--on", "host", "--driver", "oci", "--allow-unverified")
+    both = keiken_json(
+        "replay", working_folder / "greet-people", "--on", "host", "--driver", "oci", "--allow-unverified"
+    )
     assert both.code == "driver_without_sandbox"
 
 
-def test_a_name_that_no_package_may_have_starts_nothing(folders: Path) -> None:
-    ran = keiken_json("init", folders / "Not_A_Name")
+def test_a_name_that_no_package_may_have_starts_nothing(working_folder: Path) -> None:
+    ran = keiken_json("init", working_folder / "Not_A_Name")
     assert (ran.exit_code, ran.code) == (1, "name_invalid")
-    assert not (folders / "Not_A_Name").exists()
+    assert not (working_folder / "Not_A_Name").exists()
 
 
-def test_what_is_there_is_not_overwritten(folders: Path) -> None:
-    (folders / "mine").mkdir()
-    (folders / "mine" / "notes").write_text("important")
-    assert keiken_json("init", folders / "mine").code == "folder_not_empty"
-    assert [path.name for path in (folders / "mine").iterdir()] == ["notes"]
+def test_what_is_there_is_not_overwritten(working_folder: Path) -> None:
+    (working_folder / "mine").mkdir()
+    (working_folder / "mine" / "notes").write_text("important")
+    assert keiken_json("init", working_folder / "mine").code == "folder_not_empty"
+    assert [path.name for path in (working_folder / "mine").iterdir()] == ["notes"]
 
 
-def test_the_static_part_runs_nothing(folders: Path) -> None:
-    package = write_package(folders / "p")
+def test_the_static_part_runs_nothing(working_folder: Path) -> None:
+    package = write_package(working_folder / "p")
     running = process("check", package, "--static", "--json", environ={"KEIKEN_BWRAP": "/nonexistent"})
     document = json.loads(running.communicate(timeout=60)[0])
     assert running.returncode == 0
     assert (document["proven"], document["scenarios"]) == (None, [])
 
 
-def test_packing_gives_the_same_bytes_every_time(folders: Path) -> None:
-    write_package(folders / "p")
-    first = keiken_json("pack", folders / "p").document
+def test_packing_gives_the_same_bytes_every_time(working_folder: Path) -> None:
+    write_package(working_folder / "p")
+    first = keiken_json("pack", working_folder / "p").document
     packed = Path(first["file"])
     assert packed.name == "write-greeting-1.0.0.tar.gz"
     assert first["digest"] == digest(packed.read_bytes())
-    again = keiken_json("pack", folders / "p", "--out", folders / "again.tar.gz").document
+    again = keiken_json("pack", working_folder / "p", "--out", working_folder / "again.tar.gz").document
     assert again["digest"] == first["digest"]
-    assert (folders / "again.tar.gz").read_bytes() == packed.read_bytes()
+    assert (working_folder / "again.tar.gz").read_bytes() == packed.read_bytes()
     checked = keiken_json("check", packed, "--static").document
     assert (checked["digest"], checked["version"]) == (first["digest"], "1.0.0")
 
 
-def test_an_archive_that_cannot_be_written_is_named(folders: Path) -> None:
-    write_package(folders / "p")
-    ran = keiken_json("pack", folders / "p", "--out", folders / "absent" / "x.tar.gz")
+def test_an_archive_that_cannot_be_written_is_named(working_folder: Path) -> None:
+    write_package(working_folder / "p")
+    ran = keiken_json("pack", working_folder / "p", "--out", working_folder / "absent" / "x.tar.gz")
     assert (ran.exit_code, ran.code) == (1, "disk_trouble")
 
 
@@ -109,18 +105,18 @@ def test_an_archive_that_cannot_be_written_is_named(folders: Path) -> None:
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_a_hostile_archive_is_refused_by_its_rule(folders: Path, archive: bytes, code: str) -> None:
-    path = folders / "hostile.tar.gz"
+def test_a_hostile_archive_is_refused_by_its_rule(working_folder: Path, archive: bytes, code: str) -> None:
+    path = working_folder / "hostile.tar.gz"
     path.write_bytes(archive)
-    before = sorted(folders.rglob("*"))
+    before = sorted(working_folder.rglob("*"))
     ran = keiken_json("check", path)
     assert (ran.exit_code, ran.code) == (3, code)
     assert ran.document["error"]["details"]["rule"] == code
-    assert sorted(folders.rglob("*")) == before
+    assert sorted(working_folder.rglob("*")) == before
 
 
-def test_a_broken_rule_names_file_line_and_rule(folders: Path) -> None:
-    package = write_package(folders / "p", steps=[{"id": "x", "run": ["true"], "frobnicate": 1}])
+def test_a_broken_rule_names_file_line_and_rule(working_folder: Path) -> None:
+    package = write_package(working_folder / "p", steps=[{"id": "x", "run": ["true"], "frobnicate": 1}])
     ran = keiken_json("check", package)
     details = ran.document["error"]["details"]
     assert (ran.exit_code, ran.code) == (3, "manifest_invalid")
@@ -128,8 +124,8 @@ def test_a_broken_rule_names_file_line_and_rule(folders: Path) -> None:
     assert isinstance(details["line"], int)
 
 
-def test_a_secret_in_the_package_is_found_before_anything_runs(folders: Path) -> None:
-    package = write_package(folders / "p")
+def test_a_secret_in_the_package_is_found_before_anything_runs(working_folder: Path) -> None:
+    package = write_package(working_folder / "p")
     key = "-----BEGIN PRIVATE KEY-----"
     (package / "notes.txt").write_text(f"first\n{key}\n")
     ran = keiken_json("check", package)
@@ -151,8 +147,8 @@ LIAR = {
 }
 
 
-def test_one_that_lies_is_not_proven_and_the_reason_is_shown(folders: Path) -> None:
-    package = write_package(folders / "p", **LIAR)
+def test_one_that_lies_is_not_proven_and_the_reason_is_shown(working_folder: Path) -> None:
+    package = write_package(working_folder / "p", **LIAR)
     ran = keiken_json("check", package)
     assert (ran.exit_code, ran.document["proven"]) == (5, False)
     rows = {row["scenario"]: row for row in ran.document["scenarios"]}
@@ -165,32 +161,34 @@ def test_one_that_lies_is_not_proven_and_the_reason_is_shown(folders: Path) -> N
     assert "Not proven" in shown.stdout
 
 
-def test_checks_that_hold_without_the_steps_prove_nothing(folders: Path) -> None:
+def test_checks_that_hold_without_the_steps_prove_nothing(working_folder: Path) -> None:
     steps = [{"id": "nothing", "run": ["true"], "expect": ["1 == 1"]}]
-    package = write_package(folders / "p", steps=steps, permissions={"commands": ["true"]})
+    package = write_package(working_folder / "p", steps=steps, permissions={"commands": ["true"]})
     ran = keiken_json("check", package, "--scenario", "greets")
     assert (ran.exit_code, ran.document["proven"]) == (5, False)
     assert [row["verdict"] for row in ran.document["scenarios"]] == ["vacuous"]
 
 
-def test_one_scenario_can_be_named_and_an_unknown_one_cannot(folders: Path) -> None:
-    package = write_package(folders / "p")
+def test_one_scenario_can_be_named_and_an_unknown_one_cannot(working_folder: Path) -> None:
+    package = write_package(working_folder / "p")
     rows = keiken_json("check", package, "--scenario", "greets").document["scenarios"]
     assert [row["scenario"] for row in rows] == ["greets"]
     assert keiken_json("check", package, "--scenario", "other").code == "scenario_unknown"
 
 
-def test_only_unmet_conditions_prove_nothing(folders: Path) -> None:
-    package = write_package(folders / "p", conditions={"os.family": "plan9"}, scenarios=MANIFEST["scenarios"][:1])
+def test_only_unmet_conditions_prove_nothing(working_folder: Path) -> None:
+    package = write_package(
+        working_folder / "p", conditions={"os.family": "plan9"}, scenarios=MANIFEST["scenarios"][:1]
+    )
     ran = keiken_json("check", package)
     assert [row["verdict"] for row in ran.document["scenarios"]] == ["precondition_unmet"]
     assert (ran.exit_code, ran.document["proven"]) == (5, False)
 
 
-def test_without_a_sandbox_nothing_is_run(folders: Path) -> None:
-    canary = folders / "canary"
+def test_without_a_sandbox_nothing_is_run(working_folder: Path) -> None:
+    canary = working_folder / "canary"
     steps = [{"id": "touch", "run": ["touch", str(canary)], "expect": ["result.exit_code == 0"]}]
-    package = write_package(folders / "p", steps=steps, permissions={"commands": ["touch"]})
+    package = write_package(working_folder / "p", steps=steps, permissions={"commands": ["touch"]})
     for arguments in (["check"], ["replay"]):
         missing = {"KEIKEN_BWRAP": "/nonexistent/bwrap", "KEIKEN_OCI_RUNTIME": "/nonexistent/runc"}
         running = process(*arguments, package, "--json", environ=missing)
@@ -200,27 +198,27 @@ def test_without_a_sandbox_nothing_is_run(folders: Path) -> None:
     assert not canary.exists()
 
 
-def test_the_terminal_shows_a_table(folders: Path) -> None:
-    shown = keiken("check", write_package(folders / "p"))
+def test_the_terminal_shows_a_table(working_folder: Path) -> None:
+    shown = keiken("check", write_package(working_folder / "p"))
     assert shown.exit_code == 0
     for word in ("scenario", "verdict", "greets", "refuses another family", "passed", "Proven here."):
         assert word in shown.stdout
     assert "proving" in shown.stderr
 
 
-def test_everything_wrong_is_told_in_one_round(folders: Path) -> None:
+def test_everything_wrong_is_told_in_one_round(working_folder: Path) -> None:
     steps = [{"id": "copy", "run": ["cp", "${{ parameters.whom }}", "work/x"], "expect": ["parameters.whom == '1'"]}]
-    shown = keiken("check", write_package(folders / "p", steps=steps, conditions={"os.family": {"is": "linux"}}))
+    shown = keiken("check", write_package(working_folder / "p", steps=steps, conditions={"os.family": {"is": "linux"}}))
     assert shown.exit_code == 3
     assert shown.stderr.count("whom") + shown.stderr.count("os.family") >= 2
     assert "  + " in shown.stderr
 
 
-def test_the_strength_of_checks_names_what_survived_and_the_check_that_would_have_noticed(folders: Path) -> None:
+def test_the_strength_of_checks_names_what_survived_and_the_check_that_would_have_noticed(working_folder: Path) -> None:
     step = {"id": "copy", "run": ["cp", "work/in", "work/out"], "expect": ["file('work/out').size > 0"]}
     scenario = {"name": "copies", "files": {"work/in": "assets/in"}}
     fields = {"permissions": {"commands": ["cp"], "write": ["work/**"]}, "result": {}}
-    made = write_package(folders / "p", steps=[step], scenarios=[scenario], **fields)
+    made = write_package(working_folder / "p", steps=[step], scenarios=[scenario], **fields)
     (made / "assets").mkdir()
     (made / "assets/in").write_text("one\ntwo\n")
     ran = keiken_json("check", made, "--environment", "local", "--strength")
@@ -237,10 +235,10 @@ def test_the_strength_of_checks_names_what_survived_and_the_check_that_would_hav
     assert keiken_json("check", made, "--environment", "local").document["strength"] == []
 
 
-def test_checks_that_notice_too_little_are_not_proven(folders: Path) -> None:
+def test_checks_that_notice_too_little_are_not_proven(working_folder: Path) -> None:
     steps = [{"id": name, "shell": f"echo 1 > work/{name}", "expect": ["result.exit_code == 0"]} for name in "abcd"]
     scenario = {"name": "works", "expect": ["file('work/a').exists"]}
-    made = write_package(folders / "p", steps=steps, scenarios=[scenario], result={},
+    made = write_package(working_folder / "p", steps=steps, scenarios=[scenario], result={},
                          permissions={"commands": [], "write": ["work/**"]})  # fmt: skip
     assert keiken_json("check", made, "--environment", "local").document["proven"] is True
     ran = keiken_json("check", made, "--environment", "local", "--strength")
@@ -248,8 +246,8 @@ def test_checks_that_notice_too_little_are_not_proven(folders: Path) -> None:
 
 
 @pytest.mark.slow
-def test_the_conditions_are_tried_around_where_it_was_proven(folders: Path) -> None:
-    package = write_package(folders / "p")
+def test_the_conditions_are_tried_around_where_it_was_proven(working_folder: Path) -> None:
+    package = write_package(working_folder / "p")
     ran = keiken_json("check", package, "--environment", "local", "--frontier")
     assert ran.exit_code == 0, ran.document
     [found] = ran.document["frontier"]

@@ -35,8 +35,6 @@ DONE = [{"scenario": "greets", "verdict": "passed", "reason": "All steps and che
 @pytest.fixture
 def market(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Marketplace]:
     monkeypatch.setattr("keiken.cli.show_follow.POLL_SECONDS", 0.01)
-    monkeypatch.setenv("KEIKEN_CONFIG_DIR", str(tmp_path / "config"))
-    monkeypatch.delenv("KEIKEN_API_KEY", raising=False)
     with marketplaces.running() as made:
         made.publish(marketplaces.archive_of(marketplaces.write_package(tmp_path / "made")), tmp_path / "unpacked")
         assert keiken_json("login", "--server", made.url, KEIKEN_API_KEY=KEY).exit_code == 0

@@ -35,9 +35,7 @@ EXPLORATION: dict[str, Any] = {
 
 
 @pytest.fixture
-def market(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Marketplace]:
-    monkeypatch.setenv("KEIKEN_CONFIG_DIR", str(tmp_path / "config"))
-    monkeypatch.delenv("KEIKEN_API_KEY", raising=False)
+def market(tmp_path: Path) -> Iterator[Marketplace]:
     with marketplaces.running() as made:
         made.publish(marketplaces.archive_of(marketplaces.write_package(tmp_path / "made")), tmp_path / "unpacked")
         assert keiken_json("login", "--server", made.url, KEIKEN_API_KEY=KEY).exit_code == 0

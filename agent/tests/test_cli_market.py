@@ -17,6 +17,8 @@ from marketplaces import KEY, Marketplace, flipped
 
 from keiken.trust import SigningKey, succession
 
+pytestmark = pytest.mark.usefixtures("folders")
+
 REFERENCE = "acme/write-greeting"
 
 DAMAGED = {
@@ -28,15 +30,6 @@ DAMAGED = {
     "log_proof_malformed",
     "not_in_log",
 }
-
-
-@pytest.fixture(autouse=True)
-def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("KEIKEN_CONFIG_DIR", str(tmp_path / "config"))
-    monkeypatch.setenv("KEIKEN_CACHE_DIR", str(tmp_path / "cache"))
-    monkeypatch.delenv("KEIKEN_API_KEY", raising=False)
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
 
 
 @pytest.fixture

@@ -41,7 +41,6 @@ def served() -> Iterator[tuple[int, list[bytes]]]:
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, served: tuple[int, list[bytes]]) -> Path:
-    monkeypatch.setenv("KEIKEN_CONFIG_DIR", str(tmp_path / "config"))
     monkeypatch.setenv("KEIKEN_CACHE_DIR", str(tmp_path / "cache"))
     address = f"127.0.0.1:{served[0]}"
     made = tmp_path / "look-outside"

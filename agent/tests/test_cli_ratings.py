@@ -19,8 +19,7 @@ REFERENCE = "acme/write-greeting"
 
 
 @pytest.fixture
-def signed_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Marketplace]:
-    monkeypatch.setenv("KEIKEN_CONFIG_DIR", str(tmp_path / "config"))
+def signed_in() -> Iterator[Marketplace]:
     with marketplaces.running() as running:
         assert keiken_json("login", "--server", running.url, KEIKEN_API_KEY=KEY).exit_code == 0
         running.requests.clear()

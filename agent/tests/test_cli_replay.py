@@ -20,15 +20,9 @@ from marketplaces import KEY, Marketplace, write_package
 
 from keiken.replay.report import Report
 
+pytestmark = pytest.mark.usefixtures("working_folder")
+
 REFERENCE = "acme/write-greeting"
-
-
-@pytest.fixture(autouse=True)
-def folders(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("KEIKEN_CONFIG_DIR", str(tmp_path / "config"))
-    monkeypatch.setenv("KEIKEN_CACHE_DIR", str(tmp_path_factory.getbasetemp() / "cache"))
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
 
 
 @pytest.fixture
@@ -57,8 +51,8 @@ def only_shell(script: str, *commands: str, **rest: Any) -> dict[str, Any]:
 # --- pulled packages
 
 
-def test_pull_verify_replay_report_and_rate(marketplace: Marketplace, folders: Path) -> None:
-    out = folders / "out"
+def test_pull_verify_replay_report_and_rate(marketplace: Marketplace, working_folder: Path) -> None:
+    out = working_folder / "out"
     ran = keiken_json("replay", REFERENCE, "-p", "who=Keiko", "--work-out", out)
     document = ran.document
     assert (ran.exit_code, document["outcome"]) == (0, "succeeded")
@@ -90,11 +84,11 @@ def test_what_was_pulled_is_replayed_without_the_network(marketplace: Marketplac
     assert marketplace.requests == []
 
 
-def test_without_a_license_nothing_is_replayed(marketplace: Marketplace, folders: Path) -> None:
+def test_without_a_license_nothing_is_replayed(marketplace: Marketplace, working_folder: Path) -> None:
     marketplace.is_granted = False
     ran = keiken_json("replay", REFERENCE)
     assert (ran.exit_code, ran.code) == (3, "license_required")
-    assert not (folders / "config" / "reports").exists()
+    assert not (working_folder / "config" / "reports").exists()
 
 
 def test_what_is_proven_nowhere_is_only_replayed_when_asked_for(marketplace: Marketplace) -> None:
@@ -129,8 +123,10 @@ def test_nothing_is_rated_that_was_not_reported(marketplace: Marketplace) -> Non
     assert marketplace.ratings == []
 
 
-def test_a_folder_and_a_pulled_package_of_one_name_are_not_confused(marketplace: Marketplace, folders: Path) -> None:
-    write_package(folders / "acme" / "write-greeting", title="From the folder")
+def test_a_folder_and_a_pulled_package_of_one_name_are_not_confused(
+    marketplace: Marketplace, working_folder: Path
+) -> None:
+    write_package(working_folder / "acme" / "write-greeting", title="From the folder")
     assert keiken_json("replay", REFERENCE).document["experience"] == "write-greeting"
     keiken_json("pull", REFERENCE)
     ran = keiken_json("replay", REFERENCE)
@@ -142,18 +138,18 @@ def test_a_folder_and_a_pulled_package_of_one_name_are_not_confused(marketplace:
 # --- refusals
 
 
-def test_every_unmet_condition_is_named_and_nothing_is_touched(folders: Path) -> None:
+def test_every_unmet_condition_is_named_and_nothing_is_touched(working_folder: Path) -> None:
     conditions = {"os.family": "plan9", "tool.openssl": "<0.9", "tool.no-such-tool": {"exists": True},
                   "host.memory_mib": ">=1"}  # fmt: skip
-    package = write_package(folders / "p", conditions=conditions)
-    ran = keiken_json("replay", package, "--work-out", folders / "out")
+    package = write_package(working_folder / "p", conditions=conditions)
+    ran = keiken_json("replay", package, "--work-out", working_folder / "out")
     assert (ran.exit_code, ran.document["outcome"], ran.code) == (3, "refused", "condition_unmet")
     found = {item["condition"]: (item["status"], item["found"]) for item in ran.document["conditions"]}
     assert found["os.family = plan9"] == ("fails", "linux")
     assert found["tool.openssl <0.9"][0] == "fails"
     assert [status for status, _found in found.values()].count("fails") == 3
     assert {step["status"] for step in ran.document["steps"]} == {"not_run"}
-    assert not (folders / "out").exists()
+    assert not (working_folder / "out").exists()
     assert saved(ran.document).outcome == "refused"
     shown = keiken("replay", package)
     assert shown.exit_code == 3
@@ -184,30 +180,32 @@ def test_every_unmet_condition_is_named_and_nothing_is_touched(folders: Path) ->
     ids=lambda value: " ".join(value)[:30] if isinstance(value, list) else None,
 )
 def test_what_is_given_wrong_is_refused_before_anything_runs(
-    folders: Path, arguments: list[str], code: str, exit_code: int
+    working_folder: Path, arguments: list[str], code: str, exit_code: int
 ) -> None:
-    package = write_package(folders / "p")
+    package = write_package(working_folder / "p")
     ran = keiken_json("replay", package, *arguments)
     assert (ran.exit_code, ran.code) == (exit_code, code)
     assert "hunter2" not in ran.stdout
     assert all(step["status"] == "not_run" for step in ran.document.get("steps", []))
 
 
-def test_a_folder_with_something_in_it_is_not_written_to(folders: Path) -> None:
-    (folders / "out").mkdir()
-    (folders / "out" / "mine").write_text("important")
-    for out in (folders / "out", folders / "out" / "mine"):
-        assert keiken_json("replay", write_package(folders / "p"), "--work-out", out).code == "work_out_not_empty"
-    assert (folders / "out" / "mine").read_text() == "important"
+def test_a_folder_with_something_in_it_is_not_written_to(working_folder: Path) -> None:
+    (working_folder / "out").mkdir()
+    (working_folder / "out" / "mine").write_text("important")
+    for out in (working_folder / "out", working_folder / "out" / "mine"):
+        assert (
+            keiken_json("replay", write_package(working_folder / "p"), "--work-out", out).code == "work_out_not_empty"
+        )
+    assert (working_folder / "out" / "mine").read_text() == "important"
 
 
 # --- outcomes
 
 
-def test_a_check_that_does_not_hold_is_exit_code_4_and_can_be_undone(folders: Path) -> None:
+def test_a_check_that_does_not_hold_is_exit_code_4_and_can_be_undone(working_folder: Path) -> None:
     parts = only_shell("echo begun > work/mark", expect=["file('work/never').exists"])
     undo = [{"id": "back", "file": {"remove": "work/mark"}, "expect": ["!file('work/mark').exists"]}]
-    package = write_package(folders / "p", undo=undo, **parts)
+    package = write_package(working_folder / "p", undo=undo, **parts)
     ran = keiken_json("replay", package, "--undo-on-divergence")
     assert (ran.exit_code, ran.document["outcome"]) == (4, "diverged")
     assert [(step["id"], step["status"]) for step in ran.document["undo"]] == [("back", "succeeded")]
@@ -217,33 +215,35 @@ def test_a_check_that_does_not_hold_is_exit_code_4_and_can_be_undone(folders: Pa
     assert "✗ file('work/never').exists" in shown.stdout
 
 
-def test_a_command_that_cannot_run_is_exit_code_5(folders: Path) -> None:
+def test_a_command_that_cannot_run_is_exit_code_5(working_folder: Path) -> None:
     steps = [{"id": "x", "run": ["no-such-command-here"], "expect": ["result.exit_code == 0"]}]
-    package = write_package(folders / "p", steps=steps, permissions={"commands": ["no-such-command-here"]})
+    package = write_package(working_folder / "p", steps=steps, permissions={"commands": ["no-such-command-here"]})
     ran = keiken_json("replay", package)
     assert (ran.exit_code, ran.document["outcome"]) == (5, "failed")
     assert saved(ran.document).outcome == "failed"
 
 
-def test_secrets_come_from_the_environment_and_are_masked_in_what_is_told(folders: Path) -> None:
+def test_secrets_come_from_the_environment_and_are_masked_in_what_is_told(working_folder: Path) -> None:
     parts = only_shell('printf %s "$TOKEN"; printf %s "$TOKEN" > work/token', env={"TOKEN": "${{ secrets.api_token }}"})
     scenarios = [{"name": "works", "secrets": {"api_token": "rehearsed"}}]
-    package = write_package(folders / "p", secrets=["api_token"], scenarios=scenarios, **parts)
+    package = write_package(working_folder / "p", secrets=["api_token"], scenarios=scenarios, **parts)
     missing = keiken_json("replay", package)
     assert (missing.exit_code, missing.code) == (3, "secret_missing")
-    ran = keiken_json("replay", package, "--work-out", folders / "out", KEIKEN_SECRET_API_TOKEN="hunter2-hunter2")
+    ran = keiken_json(
+        "replay", package, "--work-out", working_folder / "out", KEIKEN_SECRET_API_TOKEN="hunter2-hunter2"
+    )
     assert (ran.exit_code, ran.document["steps"][0]["stdout"]) == (0, "[secret api_token]")
-    assert (folders / "out" / "token").read_text() == "hunter2-hunter2"
+    assert (working_folder / "out" / "token").read_text() == "hunter2-hunter2"
     assert "hunter2-hunter2" not in ran.stdout
     assert "hunter2-hunter2" not in Path(ran.document["report_file"]).read_text()
 
 
-def test_questions_are_answered_beforehand_or_stop_it(folders: Path) -> None:
+def test_questions_are_answered_beforehand_or_stop_it(working_folder: Path) -> None:
     steps = [
         {"id": "approve", "ask": "Has it been announced?", "expect": ["result.answer"]},
         {"id": "go", "file": {"write": "work/x", "content": "x"}, "expect": ["file('work/x').exists"]},
     ]
-    package = write_package(folders / "p", steps=steps, permissions={"write": ["work/**"]})
+    package = write_package(working_folder / "p", steps=steps, permissions={"write": ["work/**"]})
     assert keiken_json("replay", package, "--answer", "approve=yes").exit_code == 0
     for arguments in ([], ["--answer", "approve=no"]):
         ran = keiken_json("replay", package, *arguments)
@@ -251,41 +251,50 @@ def test_questions_are_answered_beforehand_or_stop_it(folders: Path) -> None:
         assert ran.document["steps"][1]["status"] == "not_run"
 
 
-def test_files_are_put_into_the_work_folder_beforehand(folders: Path) -> None:
-    (folders / "in" / "sub").mkdir(parents=True)
-    (folders / "in" / "sub" / "a.txt").write_text("a")
-    (folders / "in" / "link").symlink_to("/etc/passwd")
-    (folders / "b.txt").write_text("b")
+def test_files_are_put_into_the_work_folder_beforehand(working_folder: Path) -> None:
+    (working_folder / "in" / "sub").mkdir(parents=True)
+    (working_folder / "in" / "sub" / "a.txt").write_text("a")
+    (working_folder / "in" / "link").symlink_to("/etc/passwd")
+    (working_folder / "b.txt").write_text("b")
     parts = only_shell("cat work/sub/a.txt work/b.txt > work/both; ls work > work/names", "cat", "ls")
-    package = write_package(folders / "p", **parts)
-    out = folders / "out"
-    arguments = ["--work-in", folders / "in", "--file", f"work/b.txt={folders / 'b.txt'}", "--work-out", out]
+    package = write_package(working_folder / "p", **parts)
+    out = working_folder / "out"
+    arguments = [
+        "--work-in",
+        working_folder / "in",
+        "--file",
+        f"work/b.txt={working_folder / 'b.txt'}",
+        "--work-out",
+        out,
+    ]
     assert keiken_json("replay", package, *arguments).exit_code == 0
     assert (out / "both").read_text() == "ab"
     assert "link" not in (out / "names").read_text()
 
 
-def test_what_code_inside_left_cannot_reach_out_of_the_folder(folders: Path) -> None:
+def test_what_code_inside_left_cannot_reach_out_of_the_folder(working_folder: Path) -> None:
     parts = only_shell("ln -s /etc/passwd work/link; echo x > work/x; chmod 4777 work/x", "ln", "chmod")
-    package = write_package(folders / "p", **parts)
-    out = folders / "out"
+    package = write_package(working_folder / "p", **parts)
+    out = working_folder / "out"
     ran = keiken_json("replay", package, "--work-out", out)
     assert (ran.exit_code, ran.document["work_out"]) == (0, ["x"])
     assert [path.name for path in out.iterdir()] == ["x"]
     assert stat.S_IMODE((out / "x").stat().st_mode) & 0o7022 == 0
 
 
-def test_undo_runs_on_what_a_replay_left(folders: Path) -> None:
+def test_undo_runs_on_what_a_replay_left(working_folder: Path) -> None:
     undo = [{"id": "back", "file": {"remove": "work/greeting.txt"}, "expect": ["!file('work/greeting.txt').exists"]}]
-    package = write_package(folders / "p", undo=undo)
-    keiken_json("replay", package, "--work-out", folders / "left")
-    ran = keiken_json("replay", package, "--undo", "--work-in", folders / "left", "--work-out", folders / "after")
+    package = write_package(working_folder / "p", undo=undo)
+    keiken_json("replay", package, "--work-out", working_folder / "left")
+    ran = keiken_json(
+        "replay", package, "--undo", "--work-in", working_folder / "left", "--work-out", working_folder / "after"
+    )
     assert ran.exit_code == 0
-    assert [path.name for path in (folders / "after").iterdir()] == ["draft.txt"]
+    assert [path.name for path in (working_folder / "after").iterdir()] == ["draft.txt"]
 
 
-def test_a_scenario_can_be_rehearsed(folders: Path) -> None:
-    package = write_package(folders / "p")
+def test_a_scenario_can_be_rehearsed(working_folder: Path) -> None:
+    package = write_package(working_folder / "p")
     ran = keiken_json("replay", package, "--scenario", "greets")
     assert (ran.exit_code, ran.document["scenario"], ran.document["parameters"]) == (0, "greets", {"who": "Keiko"})
     ran = keiken_json("replay", package, "--scenario", "refuses another family")
@@ -293,9 +302,9 @@ def test_a_scenario_can_be_rehearsed(folders: Path) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupted_replay_ends_everything_and_leaves_a_report(folders: Path, number: int) -> None:
+def test_an_interrupted_replay_ends_everything_and_leaves_a_report(working_folder: Path, number: int) -> None:
     seconds = f"61.7{number:02}"  # a mark of its own: the other signal's turn may run beside this one
-    package = write_package(folders / "p", **only_shell(f"echo begun; sleep {seconds}", "sleep"))
+    package = write_package(working_folder / "p", **only_shell(f"echo begun; sleep {seconds}", "sleep"))
     running = process("replay", package, stderr=subprocess.PIPE)
     assert running.stderr is not None
     while b"step 1 of 1" not in (line := running.stderr.readline()):
@@ -305,7 +314,7 @@ def test_an_interrupted_replay_ends_everything_and_leaves_a_report(folders: Path
     shown, said = running.communicate(timeout=60)
     assert running.returncode == 130
     assert b"Traceback" not in said + shown
-    (path,) = [path for path in (folders / "config" / "reports").glob("*-*.json")]
+    (path,) = [path for path in (working_folder / "config" / "reports").glob("*-*.json")]
     report = Report.model_validate_json(path.read_text())
     assert (report.outcome, report.code) == ("error", "interrupted")
     assert not _is_running(seconds)
@@ -324,11 +333,11 @@ def _is_running(word: str) -> bool:
 # --- on this machine itself
 
 
-def test_this_machine_is_not_changed_without_consent(folders: Path) -> None:
-    canary = folders / "canary"
+def test_this_machine_is_not_changed_without_consent(working_folder: Path) -> None:
+    canary = working_folder / "canary"
     parts = only_shell(f"touch {canary}", "touch")
-    parts["permissions"]["write"] = [str(folders / "**"), "work/**"]
-    package = write_package(folders / "p", **parts)
+    parts["permissions"]["write"] = [str(working_folder / "**"), "work/**"]
+    package = write_package(working_folder / "p", **parts)
     ran = keiken_json("replay", package, "--on", "host")
     assert (ran.exit_code, ran.code) == (3, "confirmation_missing")
     assert ran.document["plan"]["permissions"]["commands"] == ["sh", "touch"]
@@ -339,15 +348,15 @@ def test_this_machine_is_not_changed_without_consent(folders: Path) -> None:
     assert canary.exists()
 
 
-def test_unmet_conditions_refuse_on_this_machine_before_anybody_is_asked(folders: Path) -> None:
-    package = write_package(folders / "p", conditions={"os.family": "plan9"})
+def test_unmet_conditions_refuse_on_this_machine_before_anybody_is_asked(working_folder: Path) -> None:
+    package = write_package(working_folder / "p", conditions={"os.family": "plan9"})
     ran = keiken_json("replay", package, "--on", "host", "--yes")
     assert (ran.exit_code, ran.code, ran.document["plan"]) == (3, "condition_unmet", None)
 
 
 @pytest.mark.parametrize(("answer", "exit_code"), [(b"y\n", 0), (b"n\n", 3), (b"\n", 3)])
-def test_a_person_sees_the_plan_and_is_asked(folders: Path, answer: bytes, exit_code: int) -> None:
-    package = write_package(folders / "p")
+def test_a_person_sees_the_plan_and_is_asked(working_folder: Path, answer: bytes, exit_code: int) -> None:
+    package = write_package(working_folder / "p")
     ours, theirs = os.openpty()
     running = process("replay", package, "--on", "host", stdin=theirs, stderr=theirs)
     said = b""

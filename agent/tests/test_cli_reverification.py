@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import marketplaces
 import pytest
@@ -12,9 +11,7 @@ from marketplaces import KEY, Marketplace
 
 
 @pytest.fixture
-def market(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Marketplace]:
-    monkeypatch.setenv("KEIKEN_CONFIG_DIR", str(tmp_path / "config"))
-    monkeypatch.delenv("KEIKEN_API_KEY", raising=False)
+def market() -> Iterator[Marketplace]:
     with marketplaces.running() as made:
         assert keiken_json("login", "--server", made.url, KEIKEN_API_KEY=KEY).exit_code == 0
         yield made

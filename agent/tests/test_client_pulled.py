@@ -37,7 +37,6 @@ DAMAGED = {
 @pytest.fixture(autouse=True)
 def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KEIKEN_CACHE_DIR", str(tmp_path / "cache"))
-    monkeypatch.setenv("KEIKEN_CONFIG_DIR", str(tmp_path / "config"))
 
 
 @pytest.fixture
@@ -225,7 +224,7 @@ def test_parties_that_share_a_cache_share_no_licenses(
     assert len(verified_claims(second, [marketplace.key.public])) == 2
 
 
-def test_two_marketplaces_are_two_places(marketplace: Marketplace, tmp_path: Path) -> None:
+def test_two_marketplaces_are_two_places(marketplace: Marketplace) -> None:
     pulled_from(marketplace)
     with pytest.raises(UsageError):
         find("https://other.example", NAME)

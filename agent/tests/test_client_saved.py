@@ -20,11 +20,6 @@ LOGIN = Login("https://keiken.example", KEY, "globex", "tester")
 SERVER = LOGIN.server
 
 
-@pytest.fixture(autouse=True)
-def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("KEIKEN_CONFIG_DIR", str(tmp_path / "config"))
-
-
 def report(number: int = 1, experience: str = "acme/x", version: str = "1.0.0") -> Report:
     return Report(
         replay_id=f"00000000-0000-4000-8000-{number:012}",

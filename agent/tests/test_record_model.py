@@ -32,7 +32,6 @@ WORDS = {
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for variable in [name for name in os.environ if name.lower().endswith("_proxy")]:
         monkeypatch.delenv(variable)
-    monkeypatch.setenv("KEIKEN_CONFIG_DIR", str(tmp_path / "config"))
     monkeypatch.setenv("KEIKEN_LANGUAGE", "en")
     monkeypatch.setattr(shell, "probe", lambda tools: {"os.family": "linux"})
     monkeypatch.chdir(tmp_path)

@@ -14,7 +14,6 @@ from keiken.record import shell
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("KEIKEN_CONFIG_DIR", str(tmp_path / "config"))
     monkeypatch.setenv("KEIKEN_CACHE_DIR", str(tmp_path_factory.getbasetemp() / "cache"))
     monkeypatch.setenv("KEIKEN_LANGUAGE", "en")
     monkeypatch.delenv("KEIKEN_MODEL_URL", raising=False)

@@ -27,7 +27,6 @@ from keiken.record.shelltext import fill
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("KEIKEN_CONFIG_DIR", str(tmp_path / "config"))
     monkeypatch.setenv("KEIKEN_LANGUAGE", "en")
     monkeypatch.delenv("KEIKEN_MODEL_URL", raising=False)
     # What this machine is has nothing to do with secrets, and takes half a second each time.

@@ -23,6 +23,7 @@ from keiken.sandbox.inside import PATH
 from keiken.sandbox.jobfolder import JobFolder
 from keiken.sandbox.output import Collector
 from keiken.sandbox.protocol import Connection, Environment, FileState, Isolation, Limits, RunReason, RunResult
+from keiken.sandbox.start import end
 
 BASE_ENVIRONMENT = {"HOME": "/home/job", "PATH": PATH, "LANG": "C.UTF-8", "TZ": "UTC"}
 _END_SECONDS = 10
@@ -240,11 +241,7 @@ class KeptSandbox:
             self._order({"do": "end"})
             self._hear_the_end()
             self._control.close()
-            try:
-                self._process.wait(_END_SECONDS)
-            except subprocess.TimeoutExpired:
-                self._process.kill()  # everything inside dies with it; the next start removes the control group
-                self._process.wait()
+            end(self._process, _END_SECONDS)  # everything inside dies with it; the next start removes the control group
             for fd in self._port_tables:
                 os.close(fd)
             self._port_tables = []

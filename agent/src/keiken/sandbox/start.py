@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import socket
 import subprocess
 import sys
@@ -58,12 +59,23 @@ def start(module: str, plan: dict[str, Any], fds: Sequence[int] = ()) -> Started
         if answer is not None and "ready" in answer[0]:
             return Started(process=process, control=ours, message=answer[0], descriptors=answer[1])
         ours.close()
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(10)
-        process.kill()
-        process.wait()
+        end(process, 10)
         complaints.seek(0)
         raise NotStarted(answer[0] if answer else {}, complaints.read(4000).decode(errors="replace").strip())
+
+
+def end(process: subprocess.Popen[bytes], seconds: float) -> None:
+    """Wait for it to end by itself, then reap it; after so many seconds kill it.
+
+    By its pidfd, because ``wait`` with a timeout looks again and again, and sleeps in between.
+    """
+    waiting = select.poll()
+    # Another thread may have reaped it already.
+    with contextlib.suppress(ProcessLookupError), open(os.pidfd_open(process.pid), "rb", buffering=0) as pidfd:
+        waiting.register(pidfd, select.POLLIN)
+        if not waiting.poll(seconds * 1000):
+            process.kill()
+    process.wait()
 
 
 def _answer(ours: socket.socket, plan: dict[str, Any], fds: Sequence[int]) -> tuple[dict[str, Any], list[int]] | None:

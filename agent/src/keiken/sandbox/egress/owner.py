@@ -16,7 +16,7 @@ from keiken.errors import SandboxUnavailable
 from keiken.i18n import _
 from keiken.sandbox import wire
 from keiken.sandbox.protocol import Connection, Egress
-from keiken.sandbox.start import NotStarted, start
+from keiken.sandbox.start import NotStarted, end, start
 
 PORT = 3128
 """On the sandbox's loopback, where such proxies are usually found."""
@@ -87,11 +87,7 @@ class EgressProxy:
         self._left += self._asked("end")
         self._is_ended = True
         self._control.close()
-        try:
-            self._process.wait(_ANSWER_SECONDS)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+        end(self._process, _ANSWER_SECONDS)
 
     def _asked(self, verb: str) -> list[Connection]:
         found: list[Connection] = []
