@@ -222,8 +222,7 @@ def terms_document(terms: Terms) -> dict[str, Any]:
     }
 
 
-    texts = {"text": terms.text, "text_ja": terms.text_ja}
-    return {**terms_document(terms), "organization": terms.organization.slug, **texts}
+def terms_with_text(terms: Terms) -> dict[str, Any]:
     return {
         **terms_document(terms),
         "organization": terms.organization.slug,

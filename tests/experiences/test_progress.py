@@ -120,7 +120,10 @@ def proving() -> None:
 
 
 @pytest.mark.slow
-def test_a_publisher_reads_it_while_the_step_still_runs(transactional_db: None, sent: list[Any]) -> None:
+def test_a_publisher_reads_it_while_the_step_still_runs(
+    transactional_db: None, sent: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("experiences.services.proving.STEADY_SECONDS", 0)
     acme = factories.organization("acme")
     version = publish(acme, **STEPS)
     owner = factories.agent_key(acme)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import threading
 from pathlib import Path
@@ -193,7 +194,7 @@ def test_a_declared_network_is_reached_only_by_the_operators_leave_and_the_state
         " open(my $f, '>', 'work/word'); my $got = <$s>; print $f $got; close $f;"
     )
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        threading.Thread(target=_answer_once, args=[listener], daemon=True).start()
+        threading.Thread(target=_answer_all, args=[listener], daemon=True).start()
         address = f"127.0.0.1:{listener.getsockname()[1]}"
         parts: dict[str, Any] = {
             "permissions": {"commands": ["perl"], "network": [address]},
@@ -223,12 +224,14 @@ def test_a_declared_network_is_reached_only_by_the_operators_leave_and_the_state
     assert extension["network"] == [address]
 
 
-def _answer_once(listener: socket.socket) -> None:
-    """A word for whoever asks first; the run without steps and the mutants find nobody."""
-    client, _peer = listener.accept()
-    with client:
-        client.recv(65_536)
-        client.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nword")
+def _answer_all(listener: socket.socket) -> None:
+    """A word for whoever asks, also while the checks are graded, until the listener is closed."""
+    with contextlib.suppress(OSError):
+        while True:
+            client, _peer = listener.accept()
+            with client:
+                client.recv(65_536)
+                client.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nword")
 
 
 def test_the_note_goes_to_rows_of_these_environments_only(version: Version) -> None:
