@@ -108,7 +108,9 @@ def _start_valkey(folder: Path) -> None:
 def _valkey_answers(folder: Path) -> bool:
     import redis
 
-    client = redis.Redis(unix_socket_path=str(folder / "valkey.sock"), socket_timeout=2)
+    from marketplace.patience import REDIS_OPTIONS
+
+    client = redis.Redis(unix_socket_path=str(folder / "valkey.sock"), **REDIS_OPTIONS)
     try:
         return bool(client.ping())
     except redis.RedisError:

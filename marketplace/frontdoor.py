@@ -21,6 +21,7 @@ from django.conf import settings
 from experiences.blobs import local_path
 from licensing.services.mark_copy import marked_copy
 from marketplace.middleware import CONTENT_SECURITY_POLICY
+from marketplace.patience import REDIS_OPTIONS
 from marketplace.services.decide_at_once import Allowed, decide_at_once
 from marketplace.throttling import parse_rate
 
@@ -51,7 +52,7 @@ class FrontDoor:
         self._counted: dict[int, tuple[int, int]] = {}
         """By key: the window, and how many further requests in it are counted already. Of known keys only."""
         self._lock = threading.Lock()
-        self._redis = redis.Redis.from_url(settings.REDIS_URL, socket_timeout=2)
+        self._redis = redis.Redis.from_url(settings.REDIS_URL, **REDIS_OPTIONS)
         self._limit, self._window = parse_rate(settings.REST_FRAMEWORK["DEFAULT_THROTTLE_RATES"]["known"])
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:

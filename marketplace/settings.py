@@ -10,6 +10,7 @@ from django.utils.translation import gettext_lazy as _
 
 from marketplace import embedded
 from marketplace.config import PROJECT, read_configuration, secret_key
+from marketplace.patience import REDIS_OPTIONS
 
 KEIKEN = read_configuration()
 
@@ -99,6 +100,7 @@ CACHES = {
         "BACKEND": "django.core.cache.backends.redis.RedisCache",
         "LOCATION": REDIS_URL,
         "KEY_PREFIX": "keiken",
+        "OPTIONS": REDIS_OPTIONS,
     }
 }
 

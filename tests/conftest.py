@@ -5,14 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from django.db import connection
+from django.db import connection, connections
 from hypothesis import settings
 
 from experiences.search.shelf import SHELF
+from tests import tables
 
 # How long an example takes says nothing on a busy machine.
 settings.register_profile("keiken", deadline=None)
 settings.load_profile("keiken")
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix: None) -> None:
+    """Called by pytest-django before it makes the database of this test process."""
+    connections["default"].settings_dict["TEST"]["TEMPLATE"] = tables.template()
 
 
 @pytest.fixture(autouse=True)

@@ -12,6 +12,7 @@ from django.views.decorators.http import require_safe
 from marketplace import selectors
 from marketplace.links import home_links
 from marketplace.pages.base import acting, page
+from marketplace.patience import REDIS_OPTIONS
 
 SHOWN = 5
 
@@ -50,7 +51,7 @@ def _database_answers() -> bool:
 
 
 def _broker_answers() -> bool:
-    client = redis.Redis.from_url(settings.REDIS_URL, socket_timeout=2, socket_connect_timeout=2)
+    client = redis.Redis.from_url(settings.REDIS_URL, **REDIS_OPTIONS)
     try:
         return bool(client.ping())
     except redis.RedisError:

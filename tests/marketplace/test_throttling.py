@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import socket
+import threading
 from typing import Any
 
 import pytest
@@ -69,3 +72,21 @@ def test_without_the_cache_everybody_passes_and_the_log_says_so(
     with caplog.at_level(logging.WARNING, logger="marketplace.throttling"):
         assert [ask().status_code for _ in range(5)] == [200] * 5
     assert "rate limit is off" in caplog.text
+
+
+def test_a_broker_that_hangs_up_is_asked_once_more_and_then_done_without(db: None, tight: None, settings: Any) -> None:
+    asked = 0
+
+    def hang_up() -> None:
+        nonlocal asked
+        with contextlib.suppress(OSError):
+            while True:
+                listener.accept()[0].close()
+                asked += 1
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=hang_up, daemon=True).start()
+        address = f"redis://127.0.0.1:{listener.getsockname()[1]}"
+        settings.CACHES = {"default": {**settings.CACHES["default"], "LOCATION": address}}
+        assert ask().status_code == 200
+    assert asked == 2
