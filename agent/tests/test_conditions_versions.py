@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from packaging.version import Version
 
@@ -65,6 +65,7 @@ def test_versions_are_ordered_as_they_appeared(ordered: list[str]) -> None:
 
 
 @given(st.text(max_size=60) | st.from_regex(r"[0-9]{1,4}(\.[0-9]{1,3}){0,3}[a-z~+_.-]{0,4}[0-9]{0,3}", fullmatch=True))
+@example("۰.۱")  # digits, but none of a version
 def test_no_text_confuses_it(text: str) -> None:
     version = normal_version(text)
     if version is not None:

@@ -26,7 +26,7 @@ ITEMS_LIMIT = 50
 CANONICAL_BYTES_LIMIT = 2_000
 """A canonical condition is the key of a database index, which takes no more than some 2,700 bytes."""
 _ORDER = ("==", "~=", ">=", ">", "<=", "<", "!=")
-_NUMBER = re.compile(r"-?\d{1,15}(\.\d{1,15})?")
+_NUMBER = re.compile(r"-?\d{1,15}(\.\d{1,15})?", re.A)
 
 
 @dataclass(frozen=True, eq=False)

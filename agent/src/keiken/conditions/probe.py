@@ -22,8 +22,8 @@ Read = Callable[[Path], bytes]
 
 TIMEOUT_SECONDS = 10
 OUTPUT_BYTES_LIMIT = 1 << 20
-_DOTTED = re.compile(r"(\d+(?:\.\d+)+[0-9A-Za-z.+~_-]*)")
-_NUMBER = re.compile(r"(?<![\w.])[vV]?(\d+[0-9A-Za-z.+~-]*)")
+_DOTTED = re.compile(r"(\d+(?:\.\d+)+[0-9A-Za-z.+~_-]*)", re.A)
+_NUMBER = re.compile(r"(?<![\w.])[vV]?(\d+[0-9A-Za-z.+~-]*)", re.A)
 UNTOLD = "unknown"
 """The version of a tool that is there and does not tell; it is in no range."""
 

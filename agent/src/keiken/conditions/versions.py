@@ -24,11 +24,11 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import Version
 
 TEXT_LIMIT = 200
-_DOTTED = re.compile(r"(?<![\d.])\d{1,12}(?:\.\d{1,12}){1,8}")
-_NUMBER = re.compile(r"(?<![\d.])\d{1,12}(?!\d)")
-_EPOCH = re.compile(r"^\s*\d+:(?=\d)")
-_PRE = re.compile(r"[-_.~]?(alpha|a|beta|b|preview|pre|rc|c|dev)[-_.]?(\d{1,9})(?!\d)", re.I)
-_PATCH = re.compile(r"[-. ]?(?:post|patchlevel|patch|p|u)[-_. ]?(\d{1,9})(?!\d)|_(\d{1,9})(?!\d)", re.I)
+_DOTTED = re.compile(r"(?<![\d.])\d{1,12}(?:\.\d{1,12}){1,8}", re.A)
+_NUMBER = re.compile(r"(?<![\d.])\d{1,12}(?!\d)", re.A)
+_EPOCH = re.compile(r"^\s*\d+:(?=\d)", re.A)
+_PRE = re.compile(r"[-_.~]?(alpha|a|beta|b|preview|pre|rc|c|dev)[-_.]?(\d{1,9})(?!\d)", re.I | re.A)
+_PATCH = re.compile(r"[-. ]?(?:post|patchlevel|patch|p|u)[-_. ]?(\d{1,9})(?!\d)|_(\d{1,9})(?!\d)", re.I | re.A)
 _LETTER = re.compile(r"([a-z])(?![a-z0-9])", re.I)
 _CLAUSE = re.compile(r"^(==|!=|~=|>=|<=|>|<)\s*([0-9][0-9A-Za-z.+~_-]{0,60})(\.\*)?$")
 

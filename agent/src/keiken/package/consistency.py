@@ -16,7 +16,7 @@ from keiken.package import expressions, globs, names, parameters
 from keiken.package.manifest import FileAction, Manifest, Scenario
 from keiken.package.yaml import Path
 
-_HOST = re.compile(r"^(\*\.)?[A-Za-z0-9_.-]+:(\*|[1-9]\d{0,4})$|^\[[0-9A-Fa-f:]+\]:(\*|[1-9]\d{0,4})$")
+_HOST = re.compile(r"^(\*\.)?[A-Za-z0-9_.-]+:(\*|[1-9][0-9]{0,4})$|^\[[0-9A-Fa-f:]+\]:(\*|[1-9][0-9]{0,4})$")
 _COMMAND = re.compile(r"^/?[A-Za-z0-9_.+-]+(/[A-Za-z0-9_.+-]+)*$")
 DEFAULT_WRITE = ["work/**"]
 
