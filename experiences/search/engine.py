@@ -15,7 +15,7 @@ from experiences.search.facets import ClassValues, Filters, class_counts, passin
 from experiences.search.fitting import Conditions, ConditionSets
 from experiences.search.meaning import Signs
 from experiences.search.postings import Index, segment_of
-from experiences.search.ranking import FUSED, Matches, Sought, best, fused, matches_of
+from experiences.search.ranking import FUSED, Matches, Numbers, Sought, best, fused, matches_of
 
 Fit = Literal["any", "fits", "nearly"]
 NEARLY_UNMET = 2
@@ -256,8 +256,13 @@ class Engine:
             keys = keys - (unmet[found.places].astype(np.int64) << 57)
         if request.near and request.sort == "relevance":
             return self._merged(request, found, keys, unmet)
-        ordered = best(keys, self.columns["experience"][found.places], request.offset + request.count)
+        ordered = best(keys, self._numbers(found.places), request.offset + request.count)
         return ordered[request.offset :]
+
+    def _numbers(self, places: NDArray[np.intp]) -> Numbers:
+        """The experiences there, to break ties by."""
+        experiences = self.columns["experience"]
+        return lambda at: experiences[places[at]]
 
     def _merged(
         self, request: Request, found: Matches, keys: NDArray[np.int64], unmet: NDArray[np.uint8] | None
@@ -265,7 +270,7 @@ class Engine:
         """Best by words and close in meaning as one list; the window is fixed, so that pages do not overlap."""
         worded = np.flatnonzero(found.score > 0)
         count = max(FUSED, request.offset + request.count) + len(request.near)
-        ordered = worded[best(keys[worded], self.columns["experience"][found.places[worded]], count)]
+        ordered = worded[best(keys[worded], self._numbers(found.places[worded]), count)]
         near_places = np.array(self._near_places(request), dtype=np.intp)
         near = np.searchsorted(found.places, near_places[np.isin(near_places, found.places)])
         first = fused(ordered[:FUSED].tolist(), near.tolist())

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from experiences.search.growing import Growing
+from experiences.search.members import Members
 from experiences.search.ranges import Ranges
 from keiken.conditions import Condition
 
@@ -25,7 +25,6 @@ _STATUS = {"fails": FAILS, "unknown": UNKNOWN, "holds": HOLDS}
 FACT_VALUES_KEPT = 2_000
 """So many (fact, value) pairs keep their answers; machines share most of their facts."""
 MACHINES_KEPT = 16
-UNMET_MAX = 255
 MANY = 4
 """With fewer conditions of a fact than this, asking each is as quick as asking all at once."""
 _RECENT_SETS = 4096
@@ -129,42 +128,34 @@ class _Numbers:
 
 
 class ConditionSets:
-    """The distinct sets of conditions, as one long array of places and where each set begins in it."""
+    """The distinct sets of conditions."""
 
     def __init__(self, conditions: Conditions) -> None:
         self.conditions = conditions
         self._numbers = _Numbers()
-        self._starts = Growing(np.int64)
-        self._members = Growing(np.int32)
-        self._longest = 0
+        self._members = Members()
         self._unmet: OrderedDict[bytes, tuple[int, NDArray[np.uint8]]] = OrderedDict()
 
     def __len__(self) -> int:
-        return len(self._starts)
+        return len(self._members)
 
     @property
     def nbytes(self) -> int:
-        return self._starts.nbytes + self._members.nbytes + self._numbers.nbytes
+        return self._members.nbytes + self._numbers.nbytes
 
     def intern(self, places: tuple[int, ...]) -> int:
         """The number of this set of conditions; ``places`` are sorted."""
         name = _hash(np.array(places, dtype=np.int32).tobytes())
         number = self._numbers.get(name)
         if number is None:
-            number = len(self._starts)
+            number = len(self._members)
             self._numbers.add(name, number)
-            self._longest = max(self._longest, len(places))
-            self._starts.append(len(self._members))
-            self._members.extend(np.array(places, dtype=np.int32))
+            self._members.append(places)
         return number
 
     def extend(self, starts: NDArray[np.int64], members: NDArray[np.int32]) -> None:
         """Take over many sets that are known to be distinct from each other and from those here."""
-        offset = len(self._members)
-        lengths = np.diff(np.append(starts, len(members)))
-        self._longest = max(self._longest, int(lengths.max(initial=0)))
-        self._starts.extend(starts + offset)
-        self._members.extend(members)
+        self._members.extend(starts, members)
 
     def unmet(self, facts: Mapping[str, Any]) -> NDArray[np.uint8]:
         """How many conditions of each set fail or are not known with these facts; 255 stands for more, too."""
@@ -172,26 +163,12 @@ class ConditionSets:
         kept = self._unmet.pop(machine, None)
         known = kept[1] if kept is not None and kept[0] == len(self.conditions) else np.empty(0, dtype=np.uint8)
         if len(known) < len(self):
-            known = np.concatenate([known, self._count_unmet(facts, len(known))])
+            is_unmet = (self.conditions.statuses(facts) != HOLDS).view(np.uint8)
+            known = np.concatenate([known, self._members.count(is_unmet, len(known))])
         self._unmet[machine] = (len(self.conditions), known)
         while len(self._unmet) > MACHINES_KEPT:
             self._unmet.popitem(last=False)
         return known
-
-    def _count_unmet(self, facts: Mapping[str, Any], first: int) -> NDArray[np.uint8]:
-        starts = self._starts.view[first:]
-        begin = int(starts[0])
-        members = self._members.view[begin:]
-        is_unmet = (self.conditions.statuses(facts) != HOLDS).view(np.uint8)
-        # The sentinel lets a last set without conditions have a place to begin at.
-        # Places are always there: "clip" only spares NumPy looking. Eight bits are three times as quick as more.
-        dtype = np.uint8 if self._longest <= UNMET_MAX else np.uint32
-        sums = np.add.reduceat(
-            np.append(np.take(is_unmet, members, mode="clip"), np.uint8(0)), starts - begin, dtype=dtype
-        )
-        is_empty = np.diff(np.append(starts, begin + len(members))) == 0
-        sums[is_empty] = 0  # reduceat gives an empty stretch the element it begins at
-        return np.minimum(sums, UNMET_MAX).astype(np.uint8)
 
 
 def _canonical(value: Any) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from experiences.domain.terms import LEVELS
 from experiences.search.postings import Index
 
+Numbers = Callable[[NDArray[np.intp]], NDArray[np.int64]]
+"""What ties are broken by, for some places only: looking it up for all would take as long as finding the best."""
 IMPACT = (np.arange(256, dtype=np.uint8) >> 4).astype(np.float32) / LEVELS
 """How much a term counts by its mark."""
 FEW_HITS = 8
@@ -143,13 +145,13 @@ def _mostly(index: Index, required: Sequence[Sought], informations: dict[str, fl
     return share >= ENOUGH
 
 
-def best(keys: NDArray[np.int64], numbers: NDArray[np.int64], count: int) -> NDArray[np.intp]:
+def best(keys: NDArray[np.int64], numbers: Numbers, count: int) -> NDArray[np.intp]:
     """Where the ``count`` largest keys stand, the largest first; of equal keys the larger number first.
 
     A sample tells what is surely too small, so that only a few are sorted. The same for the same data whatever
     ``count`` is: pages neither overlap nor leave gaps.
     """
-    candidates = np.arange(len(keys))
+    candidates = None
     if len(keys) > max(SAMPLE * 4, count * 8):
         sample = np.sort(keys[:: len(keys) // SAMPLE])
         # Four times as many as wanted are let through, so that the sample's luck hardly ever matters.
@@ -157,14 +159,16 @@ def best(keys: NDArray[np.int64], numbers: NDArray[np.int64], count: int) -> NDA
         above = np.flatnonzero(keys >= sample[place])
         if len(above) >= count:
             candidates = above
+    if candidates is None:
+        candidates = np.arange(len(keys))
     if len(candidates) > count * 8 + SAMPLE:
         least = np.partition(keys[candidates], len(candidates) - count)[len(candidates) - count]
         above, equal = candidates[keys[candidates] > least], candidates[keys[candidates] == least]
         lacking = count - len(above)
         if len(equal) > lacking:
-            equal = equal[np.argpartition(numbers[equal], len(equal) - lacking)[len(equal) - lacking :]]
+            equal = equal[np.argpartition(numbers(equal), len(equal) - lacking)[len(equal) - lacking :]]
         candidates = np.concatenate([above, equal])
-    order = np.lexsort((numbers[candidates], keys[candidates]))[::-1]
+    order = np.lexsort((numbers(candidates), keys[candidates]))[::-1]
     return candidates[order[:count]]
 
 

@@ -13,6 +13,7 @@ from experiences.domain.terms import distance, key_of, postings_of, read_query, 
 from experiences.search.columns import DOUBTED, NEUTRAL, PROVEN, Class, Listing
 from experiences.search.engine import Engine, Request
 from experiences.search.facets import Filters
+from experiences.search.members import UNMET_MAX, WIDTH, Members
 from experiences.search.ranking import Alternative, Sought, best
 from keiken.conditions import Condition, match, parse
 from keiken.errors import PackageError
@@ -193,7 +194,7 @@ def test_a_word_in_the_title_counts_more_than_one_in_the_steps() -> None:
 def test_the_best_are_those_a_full_sort_gives(keys: list[int], offset: int, count: int) -> None:
     array, numbers = np.array(keys, dtype=np.int64), np.arange(len(keys))
     wanted = sorted(range(len(keys)), key=lambda place: (-keys[place], -place))
-    assert list(best(array, numbers, offset + count)) == wanted[: offset + count]
+    assert list(best(array, numbers.__getitem__, offset + count)) == wanted[: offset + count]
 
 
 def test_the_best_of_very_many_with_few_different_keys_are_those_a_full_sort_gives() -> None:
@@ -201,7 +202,7 @@ def test_the_best_of_very_many_with_few_different_keys_are_those_a_full_sort_giv
     numbers = np.random.default_rng(2).permutation(200_000)
     wanted = np.lexsort((numbers, keys))[::-1]
     for count in (1, 20, 5_000):
-        assert (best(keys, numbers, count) == wanted[:count]).all()
+        assert (best(keys, numbers.__getitem__, count) == wanted[:count]).all()
 
 
 # --- who sees what, and what can be chosen
@@ -349,3 +350,29 @@ def test_what_is_close_in_meaning_is_merged_into_a_long_list_once_and_in_one_ord
     assert found[7:] == [number for number in words[4:] if number != words[280]]
     pages = [engine.search(Request(sought=sought, near=near, count=7, offset=at)).places for at in range(0, 302, 7)]
     assert [place.experience_id for page in pages for place in page] == found
+
+
+MANY = 400
+"""So many conditions that some sets have more of them unmet than can be told."""
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    st.lists(st.sets(st.integers(0, MANY - 1), max_size=2 * WIDTH) | st.just(set(range(MANY))), max_size=12),
+    st.integers(0, 12),
+    st.integers(0, 12),
+    st.sets(st.integers(0, MANY - 1)),
+)
+def test_what_is_not_met_is_counted_for_sets_of_any_size(
+    sets: list[set[int]], at_once: int, first: int, unmet: set[int]
+) -> None:
+    members, places = Members(), [sorted(one) for one in sets]
+    lengths = np.array([len(one) for one in places[:at_once]], dtype=np.int64)
+    joined = np.array([place for one in places[:at_once] for place in one], dtype=np.int32)
+    members.extend(np.cumsum(lengths) - lengths, joined)
+    for one in places[at_once:]:
+        members.append(tuple(one))
+    is_unmet = np.zeros(MANY, dtype=np.uint8)
+    is_unmet[list(unmet)] = 1
+    first = min(first, len(sets))
+    assert list(members.count(is_unmet, first)) == [min(len(one & unmet), UNMET_MAX) for one in sets[first:]]
