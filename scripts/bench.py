@@ -30,6 +30,7 @@ from keiken.replay.request import Replay
 from keiken.sandbox import environments, working_driver
 from keiken.sandbox.bubblewrap import binary
 from keiken.sandbox.protocol import Environment, Limits
+from keiken.sandbox.start import close_nursery
 
 STEPS: list[tuple[str, str]] = [
     ("log", "seq 1 300000 | awk '{print $1, ($1 * 7919) % 1009, ($1 * 104729) % 97}' > work/log.txt"),
@@ -260,7 +261,8 @@ def prove_many(folder: str, count: int) -> None:
 
 
 def used() -> float:
-    """Processor seconds of this process and of all it waited for."""
+    """Processor seconds of this process and of all it waited for, the launchers of its sandboxes among them."""
+    close_nursery()
     each = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     return sum(usage.ru_utime + usage.ru_stime for usage in each)
 

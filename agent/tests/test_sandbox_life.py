@@ -72,11 +72,12 @@ def mounts() -> set[str]:
 def test_when_the_owner_is_killed_nothing_is_left(package: Path) -> None:
     mounts_before, groups_before = mounts(), set(cgroup.leftovers())
     with owner(package, "7777") as process:
-        launchers = [pid for pid in processes_mentioning("keiken.sandbox.launcher") if _parent(pid) == process.pid]
+        nurseries, launchers = _below(process.pid)
+        assert (len(nurseries), len(launchers)) == (1, 1)
         process.send_signal(signal.SIGKILL)
         process.wait()
         assert until(lambda: not processes_mentioning("sleep\x007777"))
-        assert until(lambda: not set(launchers) & set(processes_mentioning("keiken.sandbox.launcher")))
+        assert until(lambda: not any(_is_alive(pid) for pid in nurseries + launchers))
     assert mounts() <= mounts_before
     # Other tests' sandboxes live beside this one; a group that nobody is in was left behind.
     assert until(
@@ -86,13 +87,8 @@ def test_when_the_owner_is_killed_nothing_is_left(package: Path) -> None:
 
 @pytest.mark.usefixtures("each_driver")
 def test_when_the_launcher_is_killed_too_all_inside_dies_and_the_next_start_clears_the_rest(package: Path) -> None:
-    known = set(processes_mentioning("keiken.sandbox.launcher"))
     with owner(package, "7778") as process:
-        (launcher,) = [
-            pid
-            for pid in processes_mentioning("keiken.sandbox.launcher")
-            if pid not in known and _parent(pid) == process.pid
-        ]
+        _nurseries, (launcher,) = _below(process.pid)
         inside = set(processes_mentioning("sleep\x007778"))
         group = [folder for _name, folder in cgroup.leftovers() if inside & set(cgroup.members(folder))]
         os.kill(launcher, signal.SIGKILL)
@@ -105,8 +101,63 @@ def test_when_the_launcher_is_killed_too_all_inside_dies_and_the_next_start_clea
     assert until(lambda: not any(Path(folder).is_dir() and not _has_members(folder) for folder in group))
 
 
-def _parent(pid: int) -> int:
-    return int(Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[1])
+def test_a_killed_nursery_costs_nothing_but_the_start_of_another(package: Path) -> None:
+    with opened(package) as sandbox:
+        ((nursery,), _launchers) = _below(os.getpid())
+        os.kill(nursery, signal.SIGKILL)
+        assert shell(sandbox, "true").exit_code == 0
+        with opened(package) as another:
+            assert shell(another, "true").exit_code == 0
+        (successor,) = _below(os.getpid())[0]
+        assert successor != nursery
+        assert shell(sandbox, "echo on").stdout == b"on\n"
+
+
+def test_a_child_of_the_owner_has_a_nursery_of_its_own(package: Path) -> None:
+    with opened(package):
+        (ours,) = _below(os.getpid())[0]
+    reader, writer = os.pipe()
+    if (child := os.fork()) == 0:
+        try:
+            with opened(package) as sandbox:
+                ran = shell(sandbox, "true").exit_code
+                os.write(writer, f"{ran} {_below(os.getpid())[0]}".encode())
+        finally:
+            os._exit(0)
+    os.close(writer)
+    os.waitpid(child, 0)
+    ran, _space, theirs = os.read(reader, 100).decode().partition(" ")
+    os.close(reader)
+    assert ran == "0"
+    assert theirs not in ("[]", f"[{ours}]")
+    assert _is_alive(ours)
+
+
+def _below(owner: int) -> tuple[list[int], list[int]]:
+    """The nurseries of a process and the launchers that they forked."""
+    nurseries = [pid for pid in _named("keiken-nursery") if _stat(pid)[1] == str(owner)]
+    return nurseries, [pid for pid in _named("keiken-launch") if int(_stat(pid)[1]) in nurseries]
+
+
+def _named(name: str) -> list[int]:
+    found = []
+    for path in Path("/proc").glob("[0-9]*/comm"):
+        with contextlib.suppress(OSError):
+            if path.read_text(encoding="utf-8").strip() == name:
+                found.append(int(path.parent.name))
+    return [pid for pid in found if _is_alive(pid)]
+
+
+def _is_alive(pid: int) -> bool:
+    return _stat(pid)[0] not in "ZX"
+
+
+def _stat(pid: int) -> list[str]:
+    """State and parent; of a process that is gone, as of a dead one."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[:2]
+    except OSError:
+        return ["X", "0"]
 
 
 def _has_members(folder: str) -> bool:

@@ -39,6 +39,9 @@ class Order:
 class Keeper:
     """The loop; subclasses say how a child becomes a command and what to clear away."""
 
+    is_child_of_owner = True
+    """Else somebody between has started it, and is asked nothing."""
+
     def __init__(self, control: socket.socket, plan: dict[str, Any]) -> None:
         self.control, self.plan = control, plan
         self.group = cgroup.Group({})
@@ -71,7 +74,7 @@ class Keeper:
         signal.signal(signal.SIGTERM, lambda *_: setattr(self, "ending", True))
         self.selector.register(wake, selectors.EVENT_READ)
         self.selector.register(self.control, selectors.EVENT_READ)
-        owner = _pidfd_of(self.plan["owner"])
+        owner = self._pidfd_of(self.plan["owner"])
         if owner is not None:
             self.selector.register(owner, selectors.EVENT_READ)
         self._reap()
@@ -192,15 +195,17 @@ class Keeper:
         used = {"cpu_seconds": round(cpu_seconds, 6), "peak_memory_bytes": self.group.peak_since_start()}
         self.tell({"id": number, "status": code, "failed": words, "oom": oom, "gone": gone, **used})
 
+    def _pidfd_of(self, owner: int) -> int | None:
+        gone = Trouble("owner_gone", "the process that asked for this sandbox has ended")
+        if self.is_child_of_owner and os.getppid() != owner:
+            raise gone
+        try:
+            return os.pidfd_open(owner)
+        except ProcessLookupError:
+            raise gone from None
+        except OSError:
+            return None  # an old kernel: the closed control socket tells as well
+
     def tell(self, message: dict[str, Any]) -> None:
         with contextlib.suppress(OSError):
             wire.send(self.control, message)
-
-
-def _pidfd_of(owner: int) -> int | None:
-    if os.getppid() != owner:
-        raise Trouble("owner_gone", "the process that asked for this sandbox has ended")
-    try:
-        return os.pidfd_open(owner)
-    except OSError:
-        return None  # an old kernel: the closed control socket tells as well

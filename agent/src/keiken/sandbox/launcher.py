@@ -1,11 +1,10 @@
 """The small process that owns one sandbox: sets it up, starts every command in it, tells how each ended, clears it
 away.
 
-Started with an empty environment by the driver, never forked from a worker. It is the parent of everything inside, so
-that
-an exit status comes from ``waitpid`` out here and cannot be forged in there. It ends, and takes everything with it,
-when its
-owner closes the control socket or dies. Light imports only: its start is part of every replay's time.
+Forked from the nursery, which the driver starts with an empty environment, and never from a worker. It is the parent of
+everything inside, so that an exit status comes from ``waitpid`` out here and cannot be forged in there. It ends, and
+takes everything with it, when its owner closes the control socket or dies. Light imports only: they are part of the
+start of every worker and command that opens a sandbox.
 """
 
 from __future__ import annotations
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
 class Launcher(Keeper):
     """State of the one sandbox this process owns; subclasses start its first process by their runtime."""
 
+    is_child_of_owner = False  # the nursery's
     overhead_pids = 0
     """Processes in the control group that are the runtime's and not the job's."""
 

@@ -17,7 +17,7 @@ from keiken.sandbox.egress.owner import PORT, VARIABLES, EgressProxy
 from keiken.sandbox.jobfolder import JobFolder
 from keiken.sandbox.protocol import Egress, Environment, Limits
 from keiken.sandbox.session import BASE_ENVIRONMENT, NamespaceSandbox
-from keiken.sandbox.start import NotStarted, start
+from keiken.sandbox.start import NotStarted, start_launcher
 
 _HOST_FOLDERS = ("/usr", "/bin", "/lib", "/lib32", "/lib64", "/libx32", "/sbin")
 S = TypeVar("S", bound=NamespaceSandbox)
@@ -96,7 +96,7 @@ def launch(
 ) -> S:
     program_fd = wire.sealed(seccomp.program())
     try:
-        started = start("launcher", plan, [program_fd])
+        started = start_launcher(plan, [program_fd])
     except NotStarted as trouble:
         raise _unavailable(trouble.message, trouble.complaints, advice_for) from trouble
     finally:

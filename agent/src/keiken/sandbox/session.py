@@ -8,7 +8,6 @@ import json
 import os
 import selectors
 import socket
-import subprocess
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -23,7 +22,7 @@ from keiken.sandbox.inside import PATH
 from keiken.sandbox.jobfolder import JobFolder
 from keiken.sandbox.output import Collector
 from keiken.sandbox.protocol import Connection, Environment, FileState, Isolation, Limits, RunReason, RunResult
-from keiken.sandbox.start import end
+from keiken.sandbox.start import Running
 
 BASE_ENVIRONMENT = {"HOME": "/home/job", "PATH": PATH, "LANG": "C.UTF-8", "TZ": "UTC"}
 _END_SECONDS = 10
@@ -43,7 +42,7 @@ class KeptSandbox:
         limits: Limits,
         limits_enforced: bool,
         control: socket.socket,
-        process: subprocess.Popen[bytes],
+        process: Running,
         folder: JobFolder,
         port_tables: Sequence[int] = (),
         uid: int,
@@ -241,7 +240,7 @@ class KeptSandbox:
             self._order({"do": "end"})
             self._hear_the_end()
             self._control.close()
-            end(self._process, _END_SECONDS)  # everything inside dies with it; the next start removes the control group
+            self._process.end(_END_SECONDS)  # everything inside dies with it; the next start removes the control group
             for fd in self._port_tables:
                 os.close(fd)
             self._port_tables = []

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import os
 import socket
-import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
@@ -16,7 +15,7 @@ from keiken.errors import SandboxUnavailable
 from keiken.i18n import _
 from keiken.sandbox import wire
 from keiken.sandbox.protocol import Connection, Egress
-from keiken.sandbox.start import NotStarted, end, start
+from keiken.sandbox.start import NotStarted, Running, start
 
 PORT = 3128
 """On the sandbox's loopback, where such proxies are usually found."""
@@ -40,7 +39,7 @@ class ConnectionDenied(PermissionError):
 class EgressProxy:
     """One running proxy. ``close`` may be called again."""
 
-    def __init__(self, control: socket.socket, process: subprocess.Popen[bytes]) -> None:
+    def __init__(self, control: socket.socket, process: Running) -> None:
         self._control, self._process = control, process
         self._left: list[Connection] = []
         self._is_ended = False
@@ -87,7 +86,7 @@ class EgressProxy:
         self._left += self._asked("end")
         self._is_ended = True
         self._control.close()
-        end(self._process, _ANSWER_SECONDS)
+        self._process.end(_ANSWER_SECONDS)
 
     def _asked(self, verb: str) -> list[Connection]:
         found: list[Connection] = []
