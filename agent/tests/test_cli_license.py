@@ -24,10 +24,8 @@ DAY = timedelta(days=1)
 
 
 @pytest.fixture(autouse=True)
-def config(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("KEIKEN_CACHE_DIR", str(tmp_path_factory.getbasetemp() / "cache"))
-    monkeypatch.chdir(tmp_path)
-    return tmp_path / "config"
+def config(working_folder: Path) -> Path:
+    return working_folder / "config"
 
 
 @pytest.fixture

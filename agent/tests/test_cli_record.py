@@ -11,12 +11,10 @@ from keiken.package import load
 
 
 @pytest.fixture(autouse=True)
-def folders(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("KEIKEN_CACHE_DIR", str(tmp_path_factory.getbasetemp() / "cache"))
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "notes.txt").write_text("first notes\n")
-    (tmp_path / "session.sh").write_text("mkdir -p work/out\ncp assets/notes.txt work/out/notes.txt\n")
-    return tmp_path
+def folders(working_folder: Path) -> Path:
+    (working_folder / "notes.txt").write_text("first notes\n")
+    (working_folder / "session.sh").write_text("mkdir -p work/out\ncp assets/notes.txt work/out/notes.txt\n")
+    return working_folder
 
 
 def test_a_recorded_script_becomes_a_package_that_loads(folders: Path) -> None:

@@ -13,13 +13,11 @@ from keiken.record import shell
 
 
 @pytest.fixture(autouse=True)
-def folder(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("KEIKEN_CACHE_DIR", str(tmp_path_factory.getbasetemp() / "cache"))
+def folder(working_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("KEIKEN_LANGUAGE", "en")
     monkeypatch.delenv("KEIKEN_MODEL_URL", raising=False)
     monkeypatch.setattr(shell, "probe", lambda tools: facts())
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
+    return working_folder
 
 
 # --- what becomes a step, and its checks

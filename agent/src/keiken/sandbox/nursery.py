@@ -10,7 +10,6 @@ from __future__ import annotations
 import gc
 import os
 import select
-import signal
 import socket
 import sys
 
@@ -97,7 +96,6 @@ def main(control_fd: int) -> None:
     if received is None or os.getppid() != received[0]["owner"]:
         return
     linux.name_process(NAME)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the owner, who then ends us and the launchers
     gc.freeze()  # what is loaded stays shared with the children
     wire.send(control, {"ready": True})
     Nursery(control, os.pidfd_open(received[0]["owner"])).serve()
