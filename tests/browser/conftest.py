@@ -14,6 +14,7 @@ import pytest
 import redis
 from django.conf import settings
 from django.core.management import call_command
+from django.db import connections
 from django.test import Client
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
@@ -53,6 +54,7 @@ def chromium() -> Iterator[Browser]:
         browser = playwright.chromium.launch(executable_path=program, args=FLAGS)
         yield browser
         browser.close()
+        connections.close_all()  # of this loop; nobody else could, and their database is to be dropped
     if before is None:
         del os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"]
     else:
@@ -141,7 +143,7 @@ def open_page(request: pytest.FixtureRequest) -> Iterator[Callable[..., Page]]:
         context.close()
 
 
-def listen(page: Page) -> tuple[list[str], Callable[[], int]]:
+def listen(page: Page, *, keeps_files: bool = True) -> tuple[list[str], Callable[[], int]]:
     """The page's troubles as they come, and the bytes of its answers as they went over the wire."""
     faults: list[str] = []
     page.on("console", lambda message: faults.append(message.text) if message.type in ("error", "warning") else None)
@@ -151,4 +153,5 @@ def listen(page: Page) -> tuple[list[str], Callable[[], int]]:
     network = page.context.new_cdp_session(page)
     network.on("Network.loadingFinished", lambda event: sizes.append(event["encodedDataLength"]))
     network.send("Network.enable")
+    network.send("Network.setCacheDisabled", {"cacheDisabled": not keeps_files})
     return faults, lambda: int(sum(sizes))

@@ -21,7 +21,7 @@ from tests.browser.table import VISITS
 from tests.marketplace.conftest import judge, publish, report_of
 from tests.marketplace.test_pages import Outline
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow, pytest.mark.xdist_group("browser-hostile")]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 
 LISTEN = """
   window.keikenRan = [];

@@ -23,7 +23,7 @@ from tests.journeys.conftest import wait_until
 from tests.marketplace.conftest import judge, publish, report_of
 from tests.packages import package_bytes
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow, pytest.mark.xdist_group("browser-journeys")]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 
 PASSWORD = "a long and quiet river 7"
 EXPERIENCE = "/experiences/acme/write-greeting"

@@ -13,7 +13,7 @@ from playwright.sync_api import Page, expect
 from tests.browser.conftest import Site
 from tests.factories import PASSWORD, person
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("browser-journeys")]
+pytestmark = [pytest.mark.slow]
 
 AUTHENTICATOR = {
     "protocol": "ctap2",

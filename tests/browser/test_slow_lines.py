@@ -15,7 +15,7 @@ from playwright.sync_api import Page
 
 from tests.browser.conftest import Site
 
-pytestmark = [pytest.mark.django_db, pytest.mark.slow, pytest.mark.xdist_group("browser-pages")]
+pytestmark = [pytest.mark.django_db, pytest.mark.slow]
 
 PIECES = 12
 PAUSE_SECONDS = 0.1

@@ -13,13 +13,14 @@ from allauth.account.models import EmailAddress
 from allauth.mfa import app_settings
 from allauth.mfa.models import Authenticator
 from allauth.mfa.totp.internal.auth import format_hotp_value, hotp_value
+from axe_playwright_python.base import AXE_SCRIPT
 from django.conf import settings
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Site, listen
 from tests.browser.test_every_page import overflowing, violations
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow, pytest.mark.xdist_group("browser-journeys")]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 
 EMAIL = "two-steps@example.com"
 PASSWORD = "a long and quiet river 7"
@@ -69,6 +70,7 @@ def test_a_person_signs_in_with_a_second_step_or_a_recovery_code_until_they_turn
 
 def look(page: Page) -> None:
     """What ``test_every_page`` asks of a page, of those that are only seen on the way."""
+    page.evaluate(AXE_SCRIPT)
     assert violations(page) == []
     assert page.evaluate("window.keikenSeen") == {"moved": [], "violations": []}
     assert overflowing(page) == {}

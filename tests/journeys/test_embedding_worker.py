@@ -23,7 +23,7 @@ from tests.embedding_server import DIMENSIONS, KEY, Endpoint, embedding_endpoint
 from tests.journeys.conftest import stack_environ, wait_until
 from tests.packages import package_bytes
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("journeys")]
+pytestmark = [pytest.mark.slow]
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from tests import factories
 from tests.journeys.conftest import Laptop, Site, wait_until
 from tests.packages import write_package
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("journeys")]
+pytestmark = [pytest.mark.slow]
 
 
 def all_proven() -> bool:

@@ -23,7 +23,7 @@ from tests import factories
 from tests.accounts.receiver import Receiver, receiving
 from tests.journeys.conftest import stack_environ, wait_until
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("journeys")]
+pytestmark = [pytest.mark.slow]
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from tests.journeys.conftest import Site
 from tests.journeys.test_main_job import all_proven, publish_free_offer, wait_until
 from tests.packages import write_package
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("journeys")]
+pytestmark = [pytest.mark.slow]
 
 
 def test_the_program_on_the_page_replays_it(site: Site, tmp_path: Path) -> None:

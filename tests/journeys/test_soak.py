@@ -14,7 +14,6 @@ from scripts.soak import problems
 
 
 @pytest.mark.slow
-@pytest.mark.xdist_group("journeys")
 def test_killed_workers_a_flushed_broker_and_a_restarted_database_cost_time_only() -> None:
     arguments = ["--rows", "12", "--kills", "3", "--minutes", "8", "--json"]
     done = subprocess.run(

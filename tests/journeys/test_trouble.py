@@ -15,7 +15,7 @@ from tests import factories
 from tests.journeys.conftest import Site, wait_until
 from tests.packages import package_bytes, write_package
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("journeys")]
+pytestmark = [pytest.mark.slow]
 
 SLOW_STEPS = [
     # The row also runs while mutants are tried, each of which waits as long again.
