@@ -12,7 +12,7 @@ from django.utils.translation import get_language, gettext
 from accounts.models import Organization
 from licensing.domain.bookkeeping import in_words
 from licensing.models import LedgerLine, Movement, Order
-from licensing.paper import Sheet, Table
+from licensing.sheets import Sheet, Table
 from licensing.sold import ledger_of
 
 DAY: Final = "%Y-%m-%d"

@@ -7,9 +7,6 @@ and Cyrillic, and Noto Sans CJK for what that has not.
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
 from pathlib import Path
 from typing import Final
 
@@ -20,34 +17,11 @@ from fpdf.enums import TableBordersLayout, XPos, YPos
 from fpdf.fonts import FontFace
 from noto_cjk_sans_jp_regular import FONT_PATH
 
+from licensing.sheets import Sheet, Table
+
 MARGIN_MM: Final = 20
 LINE_MM: Final = 5.5
 GRAY: Final = 200
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Table:
-    """``widths`` are parts of the page's width; columns named in ``right`` are amounts."""
-
-    heads: Sequence[str]
-    rows: Sequence[Sequence[str]]
-    widths: Sequence[int]
-    right: frozenset[int] = frozenset()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sheet:
-    """What stands on it, from top to bottom. ``at`` is when it became what it is; a clock is never asked."""
-
-    title: str
-    language: str
-    at: datetime
-    from_lines: Sequence[str] = ()
-    to_lines: Sequence[str] = ()
-    facts: Sequence[tuple[str, str]] = ()
-    tables: Sequence[Table] = ()
-    sums: Sequence[tuple[str, str]] = ()
-    notes: Sequence[str] = field(default=())
 
 
 def pdf_of(sheet: Sheet) -> bytes:

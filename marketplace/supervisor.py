@@ -109,11 +109,13 @@ class Stack:
     def _start(self, name: str, command: list[str]) -> None:
         self.log_dir.mkdir(parents=True, exist_ok=True)
         program = str(Path(sys.executable).parent / command[0])
+        # Django's checks of the whole site were made by whoever started this; Celery would load all pages for them.
+        environ = {**self.environ, "CELERY_SKIP_CHECKS": "1"}
         with self.log(name).open("ab") as log:
             self.children[name] = subprocess.Popen(
                 [program, *command[1:]],
                 cwd=PROJECT,
-                env=dict(self.environ),
+                env=environ,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,

@@ -1,7 +1,7 @@
 """Stripe: Checkout for the payment, Billing for subscriptions. Only the endpoints named here are used:
 
 POST /v1/checkout/sessions · GET /v1/checkout/sessions/{id} · POST …/expire · POST /v1/coupons ·
-GET /v1/payment_intents/{id} · GET, POST /v1/refunds · GET /v1/disputes · GET, POST /v1/subscriptions/{id} ·
+GET /v1/payment_intents/{id} · GET, POST /v1/refunds · GET /v1/disputes · POST /v1/subscriptions/{id} ·
 GET /v1/invoices, /v1/invoices/{id}, /v1/invoice_payments · POST /v1/billing_portal/sessions; and those of ``connect``
 and ``metering``. A restricted key needs exactly these
 (docs/money.md names its permissions). Every write carries an idempotency key: ours where a
@@ -45,11 +45,14 @@ class StripeProvider:
         if order.billed_month is not None:
             return _invoice_facts(order.external_id)
         with asking() as api:
-            session = api.v1.checkout.sessions.retrieve(order.external_id)
+            session = api.v1.checkout.sessions.retrieve(
+                order.external_id, {"expand": ["payment_intent", "subscription"]}
+            )
             if session.mode == "subscription":
                 metered = order.offer.kind == Offer.Kind.METERED
                 return _metered_facts(api, session) if metered else _subscription_facts(api, session, order)
-            movements = _movements(api, session.payment_intent) if session.payment_intent else []
+            payment = session.payment_intent
+            movements = [*_payment_facts(payment), *_returned(api, payment.id)] if payment else []
         return Facts(
             movements=movements,
             is_canceled=session.status == "expired",
@@ -175,9 +178,9 @@ def _metered_parameters(api: stripe.StripeClient, order: Order, return_url: str)
 
 def _metered_facts(api: stripe.StripeClient, session: Any) -> Facts:
     """Each month's invoice is an order of its own; what is disputed among them rests the license."""
-    if not session.subscription:
+    subscription = session.subscription
+    if not subscription:
         return Facts(is_canceled=session.status == "expired")
-    subscription = api.v1.subscriptions.retrieve(_id(session.subscription))
     invoices = [
         invoice
         for invoice in api.v1.invoices.list(
@@ -208,7 +211,7 @@ def _invoice_facts(invoice_id: str) -> Facts:
     with asking() as api:
         invoice = _invoice(api, invoice_id)
         intent = _intent_of(invoice)
-        moved = [fact for fact in _movements(api, intent) if fact.kind != "payment"] if intent else []
+        moved = _returned(api, intent) if intent else []
     if invoice.status == "paid" and invoice.amount_paid:
         moved.append(Fact("payment", invoice.id, invoice.amount_paid, _moment(invoice.created)))
     return Facts(movements=moved, is_canceled=invoice.status == "void", due_minor=invoice.total)
@@ -237,17 +240,16 @@ def _subscription(subscription: Any, *, is_paid_afterwards: bool = False) -> Sub
 
 
 def _subscription_facts(api: stripe.StripeClient, session: Any, order: Order) -> Facts:
-    if not session.subscription:
+    subscription = session.subscription
+    if not subscription:
         return Facts(is_canceled=session.status == "expired")
-    subscription = api.v1.subscriptions.retrieve(_id(session.subscription))
     movements: list[Fact] = []
     tax_minor: int | None = None
     for invoice, intent in _paid_invoices(api, subscription.id):
         if tax_minor is None:
             tax_minor = _scaled(_taxes(invoice), invoice.total_excluding_tax, order.net_minor)
-        moved = _movements(api, intent) if intent else []
+        movements += _returned(api, intent) if intent else []
         # The invoice is what was paid, however many attempts its payment took.
-        movements += [fact for fact in moved if fact.kind != "payment"]
         movements.append(Fact("payment", invoice.id, invoice.amount_paid, _moment(invoice.created)))
     return Facts(
         movements=movements,
@@ -277,16 +279,21 @@ def _paid_invoices(api: stripe.StripeClient, subscription_id: str) -> Iterator[t
         yield invoice, _intent_of(invoice)
 
 
-def _movements(api: stripe.StripeClient, intent: Any) -> list[Fact]:
-    """The payment, its refunds and its disputes."""
-    payment = api.v1.payment_intents.retrieve(_id(intent))
-    found: list[Fact] = []
-    if payment.status == "succeeded":
-        found.append(Fact("payment", payment.id, payment.amount_received, _moment(payment.created)))
-    for refund in api.v1.refunds.list({"payment_intent": payment.id, "limit": 100}).auto_paging_iter():
-        if refund.status == "succeeded":
-            found.append(Fact("refund", refund.id, refund.amount, _moment(refund.created)))
-    for dispute in _disputes(api, payment.id):
+def _payment_facts(payment: Any) -> list[Fact]:
+    if payment.status != "succeeded":
+        return []
+    return [Fact("payment", payment.id, payment.amount_received, _moment(payment.created))]
+
+
+def _returned(api: stripe.StripeClient, intent: str) -> list[Fact]:
+    """The refunds and the disputes of a payment."""
+    refunds = api.v1.refunds.list({"payment_intent": intent, "limit": 100}).auto_paging_iter()
+    found = [
+        Fact("refund", refund.id, refund.amount, _moment(refund.created))
+        for refund in refunds
+        if refund.status == "succeeded"
+    ]
+    for dispute in _disputes(api, intent):
         found += _dispute_facts(dispute)
     return found
 

@@ -20,12 +20,12 @@ from licensing import sold
 from licensing.domain.bookkeeping import in_words
 from licensing.domain.statements import month_named
 from licensing.invoices import statement_sheet
-from licensing.paper import Sheet, pdf_of
 from licensing.services.create_coupon import create_coupon, end_coupon
 from licensing.services.create_offer import CURRENCIES
 from licensing.services.decide_request import decide_request
 from licensing.services.record_invoice import record_invoice
 from licensing.services.withdraw_offer import withdraw_offer
+from licensing.sheets import Sheet
 from marketplace.pages.base import acting, page
 from marketplace.pages.frame import organization_frame
 from marketplace.plots import bars
@@ -80,6 +80,8 @@ def statement(request: HttpRequest, slug: str, month: str, ending: str) -> HttpR
 
 
 def pdf(sheet: Sheet, name: str) -> HttpResponse:
+    from licensing.paper import pdf_of  # the libraries for it are large, and most processes never draw
+
     headers = {"Content-Disposition": f'attachment; filename="{name}"'}
     return HttpResponse(pdf_of(sheet), content_type="application/pdf", headers=headers)
 

@@ -141,7 +141,9 @@ WEBHOOK_SECRET = "whsec_loopback"
 
 
 @pytest.fixture
-def stripe(settings: Any) -> Iterator[StripeDouble]:
+def stripe(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[StripeDouble]:
+    # Loopback is never behind a proxy; looking for one in the environment is a tenth of each call.
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
     with stripe_server.running(int(time.time()) - 10_000) as (double, address):
         settings.KEIKEN = settings.KEIKEN.model_copy(
             update={

@@ -77,7 +77,11 @@ class _Handler(BaseHTTPRequestHandler):
         thing = self.double.objects.get(parts[-1])
         if thing is None:
             return 404, {"error": {"type": "invalid_request_error", "code": "resource_missing", "message": "none"}}
-        return 200, shown(thing)
+        answer = shown(thing)
+        for name, place in query.items():
+            if name.startswith("expand[") and isinstance(answer[place], str):
+                answer[place] = shown(self.double.objects[answer[place]])
+        return 200, answer
 
     def _write(self, parts: list[str], form: Object) -> tuple[int, Object]:
         self.double.requests.append("POST " + "/".join(parts))

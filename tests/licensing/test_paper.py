@@ -15,8 +15,9 @@ from accounts.domain.refusals import Refusal
 from accounts.models import AuditEntry
 from licensing.invoices import invoice_of
 from licensing.models import BillingDetails, Order
-from licensing.paper import Sheet, Table, pdf_of
+from licensing.paper import pdf_of
 from licensing.services.set_billing import set_billing
+from licensing.sheets import Sheet, Table
 from tests.licensing.buying import offer_of, order, pay
 from tests.licensing.conftest import Shop
 from tests.licensing.stripe_double import StripeDouble
