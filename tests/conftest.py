@@ -7,9 +7,11 @@ from collections.abc import Iterator
 import pytest
 from django.db import connection, connections
 from hypothesis import settings
+from pytest_django import DjangoDbBlocker
 
 from experiences.search.shelf import SHELF
 from tests import tables
+from tests.kept import KEPT
 
 # How long an example takes says nothing on a busy machine.
 settings.register_profile("keiken", deadline=None)
@@ -20,6 +22,19 @@ settings.load_profile("keiken")
 def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix: None) -> None:
     """Called by pytest-django before it makes the database of this test process."""
     connections["default"].settings_dict["TEST"]["TEMPLATE"] = tables.template()
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
+    KEPT.blocker = django_db_blocker
+    yield
+    KEPT.leave()
+    KEPT.blocker = None
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    KEPT.prepare(item)
 
 
 @pytest.fixture(autouse=True)

@@ -51,7 +51,7 @@ class StripeProvider:
             if session.mode == "subscription":
                 metered = order.offer.kind == Offer.Kind.METERED
                 return _metered_facts(api, session) if metered else _subscription_facts(api, session, order)
-            payment = session.payment_intent
+            payment = cast(Any, session.payment_intent)
             movements = [*_payment_facts(payment), *_returned(api, payment.id)] if payment else []
         return Facts(
             movements=movements,

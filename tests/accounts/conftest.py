@@ -14,6 +14,7 @@ from accounts.access import person_actor
 from accounts.actors import Actor
 from accounts.models import Agent, ApiKey, AuditEntry, Membership, Organization, Person
 from tests import factories
+from tests.kept import KEPT
 
 ROLES = ("owner", "publisher", "buyer", "viewer")
 STRANGER, OUTSIDER, AGENT = "a stranger", "an owner of another organization", "an agent with every scope it may have"
@@ -75,7 +76,8 @@ def _json(body: Any) -> bytes:
 
 @pytest.fixture
 def house(db: None) -> House:
-    return make_house()
+    kept: House = KEPT.give("house")
+    return kept
 
 
 @pytest.fixture

@@ -56,6 +56,8 @@ class Keyboard:
 
     def __init__(self, page: Page) -> None:
         self.page = page
+        # Who listens only when a key was pressed may listen too late: the browser then asks a person for the file.
+        page.on("filechooser", lambda _chooser: None)
 
     def press(self, css: str) -> None:
         element = self._go_to(css)

@@ -23,6 +23,7 @@ from licensing.services.create_offer import create_offer
 from licensing.services.create_terms import create_terms
 from tests import factories
 from tests.accounts.conftest import actor_for
+from tests.kept import KEPT
 from tests.licensing import stripe_server
 from tests.licensing.stripe_double import StripeDouble
 
@@ -96,7 +97,8 @@ class Shop:
 
 @pytest.fixture
 def shop(db: None) -> Shop:
-    return make_shop()
+    kept: Shop = KEPT.give("shop")
+    return kept
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ from experiences.models import Attestation, Environment, Experience, ScenarioRes
 from licensing.models import Acceptance, Grant, Offer
 from marketplace.models import Case, CaseEntry, Rating, ReplayReport
 from tests import factories
+from tests.kept import KEPT
 from tests.packages import package_bytes
 
 TERMS_TEXT = "You may replay this. Nothing else.\n\n経験を再生できます。\n"
@@ -74,7 +75,8 @@ def publish(organization: Organization, *, visibility: str = "public", **parts: 
 
 @pytest.fixture
 def market(db: None) -> Market:
-    return open_market()
+    kept: Market = KEPT.give("market")
+    return kept
 
 
 def open_market() -> Market:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import select
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -41,6 +42,7 @@ class Line:
 
 
 OnLine = Callable[[Line], None]
+_LOOK_MILLISECONDS = 500
 
 
 @dataclass
@@ -133,8 +135,12 @@ def line_of(text: str, status: int, cwd: str, job: Path, before: State, after: S
 
 def read_fields(descriptor: int, count: int) -> list[str] | None:
     """The next ``count`` fields that end with NUL; None at the end."""
-    data = b""
+    data, waiting = b"", select.poll()
+    waiting.register(descriptor, select.POLLIN)
     while data.count(b"\0") < count:
+        # A Ctrl-C that comes just before a thread begins to wait does not wake it; the next look notices it.
+        while not waiting.poll(_LOOK_MILLISECONDS):
+            pass
         part = os.read(descriptor, 1)
         if not part:
             return None

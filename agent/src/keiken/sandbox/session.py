@@ -26,6 +26,7 @@ from keiken.sandbox.start import Running
 
 BASE_ENVIRONMENT = {"HOME": "/home/job", "PATH": PATH, "LANG": "C.UTF-8", "TZ": "UTC"}
 _END_SECONDS = 10
+_LOOK_SECONDS = 1.0
 
 
 class KeptSandbox:
@@ -139,7 +140,8 @@ class KeptSandbox:
             collector.register(selector)
             selector.register(self._control, selectors.EVENT_READ)
             while not self._gone:
-                for key, _events in selector.select(max(0.0, deadline - time.monotonic())):
+                # A Ctrl-C that comes just before a thread begins to wait does not wake it; the next look notices it.
+                for key, _events in selector.select(min(_LOOK_SECONDS, max(0.0, deadline - time.monotonic()))):
                     if key.fileobj is self._control:
                         message = self._hear()
                         if message.get("id") == number and "status" in message:
