@@ -1,4 +1,4 @@
-"""Starts the test services once for the whole run and stops them after it."""
+"""Starts the test services once for the whole run and stops them after it, and deals the tests out."""
 
 from __future__ import annotations
 
@@ -27,6 +27,30 @@ def pytest_configure(config: pytest.Config) -> None:
             connection.execute("ALTER SYSTEM SET fsync = off")
             connection.execute("ALTER SYSTEM SET synchronous_commit = off")
             connection.execute("SELECT pg_reload_conf()")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Each test process begins with its part of the slow modules and goes on with quick ones.
+
+    Of those, others can take some over when they have nothing left; nobody can help with a test that takes a minute.
+    """
+    processes = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    modules: dict[str, list[pytest.Item]] = {}
+    for item in items:
+        if item.get_closest_marker("slow"):
+            modules.setdefault(str(item.path), []).append(item)
+    slow = list(modules.values())
+    quick = [item for item in items if not item.get_closest_marker("slow")]
+    dealt: list[pytest.Item] = []
+    for process in range(processes):
+        # As many as xdist's scheduler gives to each.
+        share = (len(items) - len(dealt)) // (processes - process)
+        own = [item for module in slow[process::processes] for item in module]
+        rest = max(0, share - len(own))
+        dealt += [*own, *quick[:rest]]
+        del quick[:rest]
+    items[:] = dealt
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
