@@ -26,6 +26,9 @@ def pytest_configure(config: pytest.Config) -> None:
             # A test database may be lost with the machine; that is worth not waiting for the disk.
             connection.execute("ALTER SYSTEM SET fsync = off")
             connection.execute("ALTER SYSTEM SET synchronous_commit = off")
+            # Between tests all tables are empty. Who counts them then lets the planner read whole tables for one row.
+            connection.execute("ALTER SYSTEM SET autovacuum = off")
+            connection.execute("ALTER SYSTEM SET jit = off")
             connection.execute("SELECT pg_reload_conf()")
 
 

@@ -249,9 +249,9 @@ STORIES = [
 
 
 @st.composite
-def deliveries(draw: st.DrawFn) -> tuple[int, list[int]]:
+def deliveries(draw: st.DrawFn, stories: list[int]) -> tuple[int, list[int]]:
     """A story, and for each of its moments how many of the events heard so far are delivered, from where."""
-    return draw(st.integers(0, len(STORIES) - 1)), draw(st.lists(st.integers(0, 2**16), min_size=3, max_size=8))
+    return draw(st.sampled_from(stories)), draw(st.lists(st.integers(0, 2**16), min_size=3, max_size=8))
 
 
 @pytest.fixture
@@ -307,21 +307,23 @@ def comparable(state: dict[str, Any], number: int) -> dict[str, Any]:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("interval", ["", "month"])
 def test_any_order_and_number_of_events_comes_to_the_same_end(
-    told: Callable[[int, list[int] | None], dict[str, Any]],
+    told: Callable[[int, list[int] | None], dict[str, Any]], interval: str
 ) -> None:
-    expected = {number: told(number, None) for number in range(len(STORIES))}
+    stories = [number for number, story in enumerate(STORIES) if story.interval == interval]
+    expected = {number: told(number, None) for number in stories}
     seen: list[tuple[int, tuple[int, ...]]] = []
 
-    @settings(max_examples=540, deadline=None, suppress_health_check=list(HealthCheck), database=None)
-    @given(deliveries())
+    @settings(max_examples=270, deadline=None, suppress_health_check=list(HealthCheck), database=None)
+    @given(deliveries(stories))
     def in_any_order(drawn: tuple[int, list[int]]) -> None:
         story_number, draws = drawn
         seen.append((story_number, tuple(draws)))
         assert told(story_number, draws) == expected[story_number]
 
     in_any_order()
-    assert len(set(seen)) >= 500
-    assert {number for number, _draws in seen} == set(range(len(STORIES)))
+    assert len(set(seen)) >= 250  # for each of the two ways to pay, so 500 together
+    assert {number for number, _draws in seen} == set(stories)
     by_currency = LedgerLine.objects.values("currency").annotate(sum=Sum("amount_minor"))
     assert {row["currency"]: row["sum"] for row in by_currency} == {"EUR": 0}
