@@ -45,6 +45,8 @@ class Kept:
             self.leave()
             if wanted:
                 self._enter(wanted)
+        elif wanted:
+            self._defer_checks()
 
     def give(self, name: str) -> Any:
         """A copy of the test's own of the objects, or all made anew where another world is kept, or none."""
@@ -57,6 +59,12 @@ class Kept:
             self._transaction._from_testcase = True  # so that what must be the outermost transaction accepts it
             self._transaction.__enter__()
             self.rows, self.name = pickle.dumps(_make(name)), name
+
+    def _defer_checks(self) -> None:
+        """PostgreSQL does not take it back where a savepoint within the test's own demanded them at once."""
+        assert self.blocker is not None
+        with self.blocker.unblock(), connection.cursor() as cursor:
+            cursor.execute("SET CONSTRAINTS ALL DEFERRED")
 
     def leave(self) -> None:
         if self._transaction is None:

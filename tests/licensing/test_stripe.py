@@ -315,7 +315,7 @@ def test_any_order_and_number_of_events_comes_to_the_same_end(
     expected = {number: told(number, None) for number in stories}
     seen: list[tuple[int, tuple[int, ...]]] = []
 
-    @settings(max_examples=270, deadline=None, suppress_health_check=list(HealthCheck), database=None)
+    @settings(max_examples=260, deadline=None, suppress_health_check=list(HealthCheck), database=None)
     @given(deliveries(stories))
     def in_any_order(drawn: tuple[int, list[int]]) -> None:
         story_number, draws = drawn
