@@ -1,7 +1,7 @@
 # Two commands matter: `make demo` and `make test`. Both set up everything they need.
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
-PYTHON ?= python3
+PYTHON ?=
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
@@ -16,7 +16,7 @@ help: ## Show this list
 setup: $(READY) ## Virtual environment, locked requirements, sandbox runtime
 
 $(READY): requirements/dev.txt requirements/bootstrap.txt agent/pyproject.toml scripts/setup.sh
-	@PYTHON=$(PYTHON) scripts/setup.sh $(VENV)
+	@PYTHON="$(PYTHON)" scripts/setup.sh $(VENV)
 	@touch $@
 
 demo: setup ## The main job on the real examples, as a story; exit 0 only if every line is as it must be
