@@ -31,7 +31,7 @@ stop: setup ## Stop the embedded database and broker
 # The environments come first: on a bare machine a test would otherwise wait for a worker that is still building them.
 test: setup browser ## All tests: embedded PostgreSQL, real broker, workers and sandboxes
 	@$(BIN)/keiken environments build debian-12 debian-12-data debian-12-web >/dev/null
-	@$(BIN)/pytest -n 3 --dist worksteal $(PYTEST_ARGS)
+	@$(BIN)/pytest -n 4 --dist worksteal $(PYTEST_ARGS)
 
 browser: $(BROWSER) ## What tests/browser drives: chromium from the system's packages, Playwright, axe-core
 

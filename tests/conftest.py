@@ -6,16 +6,17 @@ from collections.abc import Iterator
 
 import pytest
 from django.db import connection, connections
-from hypothesis import settings
+from hypothesis import settings as hypothesis_settings
 from pytest_django import DjangoDbBlocker
 
 from experiences.search.shelf import SHELF
-from tests import tables
+from tests import settings, tables
+from tests.flushing import delete_instead_of_truncating
 from tests.kept import KEPT
 
 # How long an example takes says nothing on a busy machine.
-settings.register_profile("keiken", deadline=None)
-settings.load_profile("keiken")
+hypothesis_settings.register_profile("keiken", deadline=None)
+hypothesis_settings.load_profile("keiken")
 
 
 @pytest.fixture(scope="session")
@@ -27,6 +28,8 @@ def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix: N
 @pytest.fixture(scope="session")
 def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
     KEPT.blocker = django_db_blocker
+    if settings.USES_EMBEDDED_POSTGRES:
+        delete_instead_of_truncating(connection)
     yield
     KEPT.leave()
     KEPT.blocker = None

@@ -70,9 +70,8 @@ class Site:
     chromium: Browser
     stack: Stack
 
-    def start_workers(self) -> None:
-        self.stack.start_worker("verify", "verify")
-        self.stack.start_worker("attest", "attest,default")
+    def start_one_worker(self) -> None:
+        self.stack.start_worker("worker", "verify,attest,default", concurrency=2)
         self.stack.start_beat()
 
     def context(self, person: Person | None = None, **options: Any) -> BrowserContext:

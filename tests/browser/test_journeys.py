@@ -151,7 +151,7 @@ def test_a_publisher_uploads_a_package_sees_it_proven_and_answers_a_review(
         "Version {version} is published. Its proofs have begun; this page shows how they end.",
         version="1.0.0",
     )
-    live_site.start_workers()
+    live_site.start_one_worker()
     version = Version.objects.get(experience__name=name)
     row = version.verifications.get()
     wait_until(lambda: version.verifications.filter(state="done").exists(), "the uploaded package is proven")

@@ -36,7 +36,7 @@ def test_record_publish_verify_license_fit_download_replay_report_rate(
     site: Site, parties: tuple[Laptop, Laptop], tmp_path: Path
 ) -> None:
     acme, globex = parties
-    site.start_workers()
+    site.start_one_worker()
 
     session = tmp_path / "session.sh"
     session.write_text("mkdir -p work/out\ncp /etc/debian_version work/out/version.txt\n")
@@ -90,7 +90,7 @@ def publish_free_offer(laptop: Laptop, site: Site, name: str) -> None:
 
 def test_an_experience_that_lies_is_failed(site: Site, parties: tuple[Laptop, Laptop], tmp_path: Path) -> None:
     acme, _globex = parties
-    site.start_workers()
+    site.start_one_worker()
     liar = write_package(
         tmp_path / "liar",
         name="liar",
@@ -134,7 +134,7 @@ def test_unmet_conditions_are_named_and_nothing_is_touched(
 
 def test_one_flipped_byte_is_found_offline(site: Site, parties: tuple[Laptop, Laptop], tmp_path: Path) -> None:
     acme, _globex = parties
-    site.start_workers()
+    site.start_one_worker()
     acme.keiken("publish", str(write_package(tmp_path / "write-greeting")))
     wait_until(all_proven, "the greeting is proven")
     pulled = acme.keiken("pull", "acme/write-greeting").document

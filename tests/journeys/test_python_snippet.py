@@ -22,7 +22,7 @@ pytestmark = [pytest.mark.slow]
 def test_the_program_on_the_page_replays_it(site: Site, tmp_path: Path) -> None:
     acme = site.laptop("acme", factories.agent_key(factories.organization("acme")).secret)
     globex = site.laptop("globex", factories.agent_key(factories.organization("globex")).secret)
-    site.start_workers()
+    site.start_one_worker()
     package = write_package(
         tmp_path / "write-greeting",
         parameters={"who": {"type": "string", "examples": ["Keiko"]}},
