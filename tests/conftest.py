@@ -31,8 +31,9 @@ def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -
     if settings.USES_EMBEDDED_POSTGRES:
         delete_instead_of_truncating(connection)
     yield
-    KEPT.leave()
     KEPT.blocker = None
+    with django_db_blocker.unblock():
+        KEPT.leave()
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -40,39 +40,34 @@ class Kept:
 
     def prepare(self, item: pytest.Item) -> None:
         """Before any fixture of the test: the world that it asks for, or none."""
-        wanted = "" if self.blocker is None or _commits(item) else _wanted(item)
-        if wanted != self.name or connection.closed_in_transaction or connection.needs_rollback:
-            self.leave()
-            if wanted:
-                self._enter(wanted)
-        elif wanted:
-            self._defer_checks()
+        if self.blocker is None:
+            return
+        wanted = "" if _commits(item) else _wanted(item)
+        with self.blocker.unblock():
+            if wanted != self.name or connection.closed_in_transaction or connection.needs_rollback:
+                self.leave()
+                if wanted:
+                    self._enter(wanted)
+            elif wanted:
+                # PostgreSQL does not take it back where a savepoint within the test's own demanded them at once.
+                with connection.cursor() as cursor:
+                    cursor.execute("SET CONSTRAINTS ALL DEFERRED")
 
     def give(self, name: str) -> Any:
         """A copy of the test's own of the objects, or all made anew where another world is kept, or none."""
         return pickle.loads(self.rows) if name == self.name else _make(name)
 
     def _enter(self, name: str) -> None:
-        assert self.blocker is not None
-        with self.blocker.unblock():
-            self._transaction = transaction.atomic()
-            self._transaction._from_testcase = True  # so that what must be the outermost transaction accepts it
-            self._transaction.__enter__()
-            self.rows, self.name = pickle.dumps(_make(name)), name
-
-    def _defer_checks(self) -> None:
-        """PostgreSQL does not take it back where a savepoint within the test's own demanded them at once."""
-        assert self.blocker is not None
-        with self.blocker.unblock(), connection.cursor() as cursor:
-            cursor.execute("SET CONSTRAINTS ALL DEFERRED")
+        self._transaction = transaction.atomic()
+        self._transaction._from_testcase = True  # so that what must be the outermost transaction accepts it
+        self._transaction.__enter__()
+        self.rows, self.name = pickle.dumps(_make(name)), name
 
     def leave(self) -> None:
         if self._transaction is None:
             return
-        assert self.blocker is not None
-        with self.blocker.unblock():
-            transaction.set_rollback(True)
-            self._transaction.__exit__(None, None, None)
+        transaction.set_rollback(True)
+        self._transaction.__exit__(None, None, None)
         self.name, self.rows, self._transaction = "", b"", None
 
 
