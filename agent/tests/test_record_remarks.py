@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -102,6 +103,16 @@ def test_what_a_replay_will_not_have_is_asked_about(folder: Path, monkeypatch: p
     assert "'code work/region' opened an editor; replace it by a file step." in said
     assert "'sleep' still ran at the end and was ended; make it a service of the scenario." in said
     assert gone("31536010")
+
+
+def test_a_program_that_had_only_just_been_started_at_the_end_is_named_and_not_the_shell(folder: Path) -> None:
+    os.mkfifo(folder / "pipe")
+    # For half a second the copy of the shell is not yet what it is to become.
+    late = f"( read -t 0.5 answer <> {folder}/pipe; exec sleep 31536011 ) & echo started > work/started\n"
+    said = "\n".join(recorded(folder, late).questions)
+    assert "'sleep' still ran at the end" in said
+    assert "'bash' still ran" not in said
+    assert gone("31536011")
 
 
 def test_hosts_that_were_reached_become_permissions_and_a_question(folder: Path) -> None:

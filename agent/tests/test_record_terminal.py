@@ -140,7 +140,8 @@ def test_a_polite_end_leaves_no_draft_no_program_and_the_terminal_as_it_was(fold
 
 
 def test_a_killed_recorder_takes_its_shell_with_it_and_leaves_no_half_draft(folder: Path) -> None:
-    with person(*RECORD) as someone:
+    # Nobody is left to clear up; what it leaves is to go with this test.
+    with person(*RECORD, TMPDIR=str(folder)) as someone:
         someone.line("echo yes > work/kept")
         someone.line("sleep 31536004")
         assert there("31536004")

@@ -12,11 +12,20 @@ from pathlib import Path
 MARK = "KEIKEN_RECORDING"
 """The variable that every program of a recording inherits; its value is the job folder, which no other has."""
 _ROUNDS = 20
+_FORKED_BUT_NO_PROGRAM_YET = 0x40
+"""``PF_FORKNOEXEC`` in the flags of ``/proc/PID/stat``."""
+_BECOMING_SECONDS = 2.0
 
 
 def left_running(session: int, job: Path) -> list[str]:
     """The names of what runs besides the shell, which is the leader of the session, each once."""
-    return sorted({_name(pid) for pid in _of_recording(session, job) if pid != session} - {""})
+    until = time.monotonic() + _BECOMING_SECONDS
+    while True:
+        found = [pid for pid in _of_recording(session, job) if pid != session]
+        # A program that was started only now is still a copy of the shell, and has its name. A loop stays one.
+        if time.monotonic() >= until or not any(_is_copy(pid) for pid in found):
+            return sorted({_name(pid) for pid in found} - {""})
+        time.sleep(0.02)
 
 
 def end(session: int, job: Path) -> None:
@@ -53,6 +62,13 @@ def _of_recording(session: int, job: Path) -> Iterator[int]:
 def _stat(process: Path) -> list[str]:
     """The fields after the name, which may hold anything."""
     return (process / "stat").read_text(errors="replace").rpartition(")")[2].split()
+
+
+def _is_copy(pid: int) -> bool:
+    try:
+        return bool(int(_stat(Path(f"/proc/{pid}"))[6]) & _FORKED_BUT_NO_PROGRAM_YET)
+    except OSError:
+        return False
 
 
 def _name(pid: int) -> str:
