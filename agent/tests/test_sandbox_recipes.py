@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import gzip
+import threading
 from pathlib import Path
 
 import pytest
@@ -92,12 +93,13 @@ def test_only_what_decides_the_files_changes_the_digest(tmp_path: Path, monkeypa
     assert digests[0] == digests[1] != digests[2]
 
 
-def test_what_two_environments_have_in_common_is_stored_once(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def larger(recipe: Recipe, target: Path, progress: object) -> None:
-        small_tree(recipe, target, progress)
-        (target / "usr/bin/common").write_bytes(b"x" * 5000)
-        (target / "usr/bin/own").write_bytes(recipe.name.ljust(5000).encode())
+def larger(recipe: Recipe, target: Path, progress: object) -> None:
+    small_tree(recipe, target, progress)
+    (target / "usr/bin/common").write_bytes(b"x" * 5000)
+    (target / "usr/bin/own").write_bytes(recipe.name.ljust(5000).encode())
 
+
+def test_what_two_environments_have_in_common_is_stored_once(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(debian, "build_root", larger)
     alone = environments.build("debian-12-web")
     said: list[str] = []
@@ -108,6 +110,39 @@ def test_what_two_environments_have_in_common_is_stored_once(cache: Path, monkey
     assert any("shares 1 files" in text for text in said)
     for name in ("debian-12-web", "debian-12-data"):
         environments.verify(name)
+
+
+def test_several_are_built_at_the_same_time_and_share_all_the_same(
+    cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    both = threading.Barrier(2)
+
+    def beside_the_other(recipe: Recipe, target: Path, progress: object) -> None:
+        both.wait(timeout=60)
+        larger(recipe, target, progress)
+
+    monkeypatch.setattr(debian, "build_root", beside_the_other)
+    names = ["debian-12-web", "debian-12-data"]
+    made = environments.build_each(names)
+    assert [one.name for one in made] == names
+    assert len({(one.root / "usr/bin/common").stat().st_ino for one in made}) == 1
+    assert environments.build_each([]) == []
+
+
+def test_one_that_cannot_be_built_is_told_and_keeps_no_other_from_its_end(
+    cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def not_web(recipe: Recipe, target: Path, progress: object) -> None:
+        if recipe.name == "debian-12-web":
+            raise SandboxUnavailable("environment_build_failed", "no")
+        larger(recipe, target, progress)
+
+    monkeypatch.setattr(debian, "build_root", not_web)
+    with pytest.raises(SandboxUnavailable) as refused:
+        environments.build_each(["debian-12-web", "debian-12-data"])
+    assert refused.value.code == "environment_build_failed"
+    assert environments.get("debian-12-data").root.is_dir()
+    assert [path.name for path in (cache / "environments" / "debian-12-web").iterdir()] == [".lock"]
 
 
 def test_a_file_that_was_changed_since_is_not_shared(tmp_path: Path) -> None:

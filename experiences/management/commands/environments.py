@@ -30,14 +30,15 @@ class Command(BaseCommand):
                 for row in environments.available():
                     self.stdout.write(f"{row.name}  {row.digest[:19] if row.built else 'not built'}  {row.description}")
                 return
-            for name in options["names"] or settings.KEIKEN.environment_names:
-                self._probe(name) if options["action"] == "probe" else self._build(name)
+            names = options["names"] or settings.KEIKEN.environment_names
+            if options["action"] == "build":
+                for built in environments.build_each(names, self.stdout.write):
+                    self.stdout.write(f"{built.name}  {built.digest[:19]}")
+            else:
+                for name in names:
+                    self._probe(name)
         except KeikenError as error:
             raise CommandError(f"{error.message} {error.advice}".strip()) from error
-
-    def _build(self, name: str) -> None:
-        built = environments.build(name, self.stdout.write)
-        self.stdout.write(f"{built.name}  {built.digest[:19]}")
 
     def _probe(self, name: str) -> None:
         probed = environments.probe(name)

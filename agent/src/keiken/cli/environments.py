@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import click
 
 from keiken.cli.command import Group, pass_terminal
@@ -41,13 +39,12 @@ def _named(names: tuple[str, ...], *, built_only: bool) -> list[str]:
 @click.option("--all", "every", is_flag=True, help=_("The large ones as well."))
 @pass_terminal
 def build_command(terminal: Terminal, names: tuple[str, ...], every: bool) -> None:
-    built: list[dict[str, Any]] = []
     if every:
         names = tuple(row.name for row in environments.available() if row.name != environments.LOCAL)
-    for name in _named(names, built_only=False):
-        with terminal.working(_("building {name}").format(name=name)) as working:
-            environment = environments.build(name, working.update)
-        built.append({"name": name, "digest": environment.digest})
+    wanted = _named(names, built_only=False)
+    with terminal.working(_("building {name}").format(name=", ".join(wanted))) as working:
+        made = environments.build_each(wanted, working.update)
+    built = [{"name": one.name, "digest": one.digest} for one in made]
     terminal.answer({"environments": built}, table([_("environment"), _("digest")], [tuple(i.values()) for i in built]))
 
 

@@ -103,7 +103,7 @@ def build_root(recipe: Recipe, target: Path, progress: Progress) -> None:
     source_list.write_text(sources(recipe.suite), encoding="utf-8")
     progress(_("{name}: fetching and unpacking {count} packages and Debian's base").format(
         name=recipe.name, count=len(recipe.packages)))  # fmt: skip
-    _run_mmdebstrap(_command(recipe, target, source_list), progress)
+    _run_mmdebstrap(_command(recipe, target, source_list), lambda said: progress(f"{recipe.name}: {said}"))
     progress(_("{name}: cleaning").format(name=recipe.name))
     clean(target)
     for path, text in recipe.files:

@@ -19,6 +19,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
@@ -100,6 +101,19 @@ def build(name: str, progress: Progress | None = None) -> Environment:
         if folder is None:
             folder = _build(recipe, base, progress or (lambda _text: None))
     return _opened(recipe, folder)
+
+
+def build_each(names: Sequence[str], progress: Progress | None = None) -> list[Environment]:
+    """Build several at the same time, one more than there are cores: each waits for packages and the disk at times.
+
+    Raises SandboxUnavailable for the first that cannot be built, when those that had begun have ended.
+    """
+    with ThreadPoolExecutor(min(len(names), (os.cpu_count() or 1) + 1) or 1) as several:
+        begun = [several.submit(build, name, progress) for name in names]
+        try:
+            return [one.result() for one in begun]
+        finally:
+            several.shutdown(cancel_futures=True)
 
 
 def probe(name: str) -> Environment:
@@ -234,25 +248,32 @@ def _made(recipe: Recipe, base: Path, made: Path, progress: Progress) -> Path:
     progress(_("{name}: making the digest").format(name=recipe.name))
     lines = list(tree.listing(made / "root"))
     digest = _digest(recipe.digest(), iter(lines))
-    files, size = sharing.share(made / "root", lines, _others(recipe))
-    if files:
-        progress(_("{name}: shares {count} files ({size} MiB) with other environments").format(
-            name=recipe.name, count=files, size=size >> 20))  # fmt: skip
     (made / "listing.gz").write_bytes(gzip.compress(b"".join(lines), mtime=0))
-    about = {"name": recipe.name, "recipe": recipe.digest(), "digest": digest, "built_at": int(time.time()),
-             "marks": tree.quick_marks(made / "root")}  # fmt: skip
-    (made / "about.json").write_text(json.dumps(about, indent=1), encoding="utf-8")
-    final = base / digest.removeprefix("sha256:")
-    if final.exists():  # the same bits under an earlier time stamp: they stay, and are the newest now
-        (made / "about.json").rename(final / "about.json.new")
-        shutil.rmtree(made)
-        about["marks"] = tree.quick_marks(final / "root")
-        (final / "about.json.new").write_text(json.dumps(about, indent=1), encoding="utf-8")
-        (final / "about.json.new").rename(final / "about.json")
-    else:
-        made.rename(final)
+    # One after the other, so that of those that are built at the same time each but the first finds something.
+    with _locked(base.parent):
+        files, size = sharing.share(made / "root", lines, _others(recipe))
+        if files:
+            progress(_("{name}: shares {count} files ({size} MiB) with other environments").format(
+                name=recipe.name, count=files, size=size >> 20))  # fmt: skip
+        about = {"name": recipe.name, "recipe": recipe.digest(), "digest": digest, "built_at": int(time.time()),
+                 "marks": tree.quick_marks(made / "root")}  # fmt: skip
+        (made / "about.json").write_text(json.dumps(about, indent=1), encoding="utf-8")
+        final = base / digest.removeprefix("sha256:")
+        if final.exists():
+            _renew(final, made, about)
+        else:
+            made.rename(final)
     progress(_("{name}: ready, {digest}").format(name=recipe.name, digest=digest))
     return final
+
+
+def _renew(final: Path, made: Path, about: dict[str, Any]) -> None:
+    """The same bits under an earlier time stamp: they stay, and are the newest now."""
+    (made / "about.json").rename(final / "about.json.new")
+    shutil.rmtree(made)
+    about["marks"] = tree.quick_marks(final / "root")
+    (final / "about.json.new").write_text(json.dumps(about, indent=1), encoding="utf-8")
+    (final / "about.json.new").rename(final / "about.json")
 
 
 def _others(recipe: Recipe) -> list[Path]:
