@@ -67,12 +67,13 @@ class Stack:
         )
         self._wait("web", lambda: _answers(f"http://{host}:{port}/healthz"))
 
-    def start_worker(self, name: str, queues: str, *, concurrency: int = 1) -> None:
-        """A Celery worker of the given queues (names separated by commas)."""
+    def start_worker(self, name: str, queues: str, *, concurrency: int = 1, with_beat: bool = False) -> None:
+        """A Celery worker of the given queues (names separated by commas); ``with_beat`` for a site of one worker."""
         self._start(
             name,
             ["celery", "-A", "marketplace", "worker", "-Q", queues, "-c", str(concurrency)]
-            + ["-n", f"{name}@%h", "-l", "INFO", "--without-gossip", "--without-mingle"],
+            + ["-n", f"{name}@%h", "-l", "INFO", "--without-gossip", "--without-mingle"]
+            + (["--beat"] if with_beat else []),
         )
 
     def start_beat(self) -> None:

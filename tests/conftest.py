@@ -13,6 +13,7 @@ from experiences.search.shelf import SHELF
 from tests import settings, tables
 from tests.flushing import delete_instead_of_truncating
 from tests.kept import KEPT
+from tests.serving import serving
 
 # How long an example takes says nothing on a busy machine.
 hypothesis_settings.register_profile("keiken", deadline=None)
@@ -34,6 +35,15 @@ def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -
     KEPT.blocker = None
     with django_db_blocker.unblock():
         KEPT.leave()
+
+
+@pytest.fixture(scope="session")
+def web(
+    django_db_setup: None, django_db_blocker: DjangoDbBlocker, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[int]:
+    """The port of the one web server of this test process. It takes all it knows from the database, each time anew."""
+    with django_db_blocker.unblock(), serving(tmp_path_factory.mktemp("web")) as port:
+        yield port
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -108,6 +108,18 @@ def test_every_key_and_item_knows_its_line() -> None:
     assert document.line(("nothing",)) == 1
 
 
+@pytest.fixture(params=["CSafeLoader", "SafeLoader"])
+def each_parser(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(yaml, "_LOADER", getattr(pyyaml, request.param))
+
+
+@pytest.mark.parametrize("escape", ["\\UFFFFFFFF", "\\ud800", "\\0"])
+def test_an_escape_of_what_is_no_character_is_a_refusal(each_parser: None, escape: str) -> None:
+    with pytest.raises(PackageError) as refused:
+        yaml.parse(f'a: "{escape}"\n'.encode(), "x.yaml")
+    assert refused.value.code == "yaml_character"
+
+
 @pytest.mark.parametrize(
     ("content", "code", "line"),
     [
@@ -125,10 +137,11 @@ def test_every_key_and_item_knows_its_line() -> None:
         (b"a: 1\nb: \xff\n", "yaml_syntax", 2),
         (b"a: 1\nb: \x07\n", "yaml_character", 2),
         (b'a: "x\\0"\n', "yaml_character", 1),
+        (b"a: 1\nb: \xef\xbb\xbf2\n", "yaml_character", 2),
         (b"a: 1\n---\nb: 2\n", "yaml_syntax", 2),
     ],
 )
-def test_a_refusal_names_file_line_and_rule(content: bytes, code: str, line: int) -> None:
+def test_a_refusal_names_file_line_and_rule(each_parser: None, content: bytes, code: str, line: int) -> None:
     with pytest.raises(PackageError) as refused:
         yaml.parse(content, "experience.yaml")
     assert refused.value.details == {"file": "experience.yaml", "line": line, "rule": code}

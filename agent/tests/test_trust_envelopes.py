@@ -126,6 +126,7 @@ def test_a_signed_payload_that_is_no_object_is_malformed(payload: bytes) -> None
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(),
     lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=15,
 )
 
 

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import redis
@@ -16,12 +17,12 @@ from django.conf import settings
 from django.core.management import call_command
 from django.db import connections
 from django.test import Client
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, Request, sync_playwright
 
 from accounts.models import Person
-from marketplace.supervisor import Stack, free_port
+from marketplace.supervisor import Stack
 from tests.browser.world import World, build_world
-from tests.journeys.conftest import stack_environ
+from tests.serving import stack_environ
 
 CHROMIUM = "chromium"
 FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
@@ -71,8 +72,7 @@ class Site:
     stack: Stack
 
     def start_one_worker(self) -> None:
-        self.stack.start_worker("worker", "verify,attest,default", concurrency=2)
-        self.stack.start_beat()
+        self.stack.start_worker("worker", "verify,attest,default", concurrency=2, with_beat=True)
 
     def context(self, person: Person | None = None, **options: Any) -> BrowserContext:
         """A browser of its own, signed in as the person; close it after use."""
@@ -92,19 +92,14 @@ class Site:
 
 
 @contextmanager
-def running(chromium: Browser, logs: Path) -> Iterator[Site]:
-    port = free_port()
-    environ = {**stack_environ(), "KEIKEN_PORT": str(port)}
-    environ.pop("DJANGO_ALLOW_ASYNC_UNSAFE", None)
-    world = build_world()
-    with Stack(logs, environ) as stack:
-        stack.start_web("127.0.0.1", port)
-        yield Site(f"http://127.0.0.1:{port}", world, chromium, stack)
+def running(chromium: Browser, port: int, logs: Path) -> Iterator[Site]:
+    with Stack(logs, stack_environ(port)) as stack:
+        yield Site(f"http://127.0.0.1:{port}", build_world(), chromium, stack)
 
 
 @pytest.fixture(scope="module")
 def site(
-    django_db_setup: None, django_db_blocker: Any, chromium: Browser, tmp_path_factory: pytest.TempPathFactory
+    django_db_blocker: Any, web: int, chromium: Browser, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Site]:
     """A market that its module only looks at. What a test itself writes is rolled back and not seen by the server.
 
@@ -112,17 +107,17 @@ def site(
     """
     with django_db_blocker.unblock():
         try:
-            with running(chromium, tmp_path_factory.mktemp("logs")) as site:
+            with running(chromium, web, tmp_path_factory.mktemp("logs")) as site:
                 yield site
         finally:
             call_command("flush", interactive=False, verbosity=0)
 
 
 @pytest.fixture
-def live_site(transactional_db: None, chromium: Browser, tmp_path: Path) -> Iterator[Site]:
+def live_site(transactional_db: None, web: int, chromium: Browser, tmp_path: Path) -> Iterator[Site]:
     """A market of the test's own, which it changes; the workers it needs it starts itself."""
     redis.Redis.from_url(settings.REDIS_URL).flushdb()
-    with running(chromium, tmp_path / "logs") as site:
+    with running(chromium, web, tmp_path / "logs") as site:
         yield site
 
 
@@ -142,12 +137,21 @@ def open_page(request: pytest.FixtureRequest) -> Iterator[Callable[..., Page]]:
         context.close()
 
 
+def _left_behind(request: Request) -> bool:
+    """Whoever goes on at once does not wait for the picture of the tab."""
+    return request.failure == "net::ERR_ABORTED" and urlsplit(request.url).path.startswith("/static/")
+
+
+def _failure(request: Request) -> str:
+    return f"{request.url} {request.failure}"
+
+
 def listen(page: Page, *, keeps_files: bool = True) -> tuple[list[str], Callable[[], int]]:
     """The page's troubles as they come, and the bytes of its answers as they went over the wire."""
     faults: list[str] = []
     page.on("console", lambda message: faults.append(message.text) if message.type in ("error", "warning") else None)
     page.on("pageerror", lambda error: faults.append(str(error)))
-    page.on("requestfailed", lambda request: faults.append(f"{request.url} {request.failure}"))
+    page.on("requestfailed", lambda request: None if _left_behind(request) else faults.append(_failure(request)))
     sizes: list[float] = []
     network = page.context.new_cdp_session(page)
     network.on("Network.loadingFinished", lambda event: sizes.append(event["encodedDataLength"]))

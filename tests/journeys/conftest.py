@@ -1,4 +1,4 @@
-"""A running site for journeys: web server, workers and beat as real processes on the test database."""
+"""A running site for journeys, and the parties that use it from their command lines."""
 
 from __future__ import annotations
 
@@ -11,13 +11,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import pytest
 from django.conf import settings
-from django.db import connection
 
-from marketplace.supervisor import Stack, free_port
+from marketplace.supervisor import Stack
+from tests.serving import stack_environ
 
 KEIKEN = str(Path(sys.executable).parent / "keiken")
 
@@ -88,8 +87,7 @@ class Site:
 
     def start_one_worker(self) -> None:
         """For everything; it is there in half the time of those that a site runs apart."""
-        self.stack.start_worker("worker", "verify,attest,default,outgoing", concurrency=2)
-        self.stack.start_beat()
+        self.stack.start_worker("worker", "verify,attest,default,outgoing", concurrency=2, with_beat=True)
 
     def start_workers(self) -> None:
         self.stack.start_worker("verify", "verify")
@@ -104,30 +102,11 @@ def wait_until(holds: Callable[[], bool], what: str, seconds: float = 180) -> No
         time.sleep(0.1)
 
 
-def stack_environ() -> dict[str, str]:
-    """This process's environment, pointed at the test database and broker by their addresses alone."""
-    database = connection.settings_dict
-    host = quote(str(database["HOST"]), safe="")
-    port = f":{database['PORT']}" if database["PORT"] else ""
-    password = f":{quote(database['PASSWORD'], safe='')}" if database["PASSWORD"] else ""
-    return {
-        **os.environ,
-        "DJANGO_SETTINGS_MODULE": "marketplace.settings",
-        "DATABASE_URL": f"postgresql://{database['USER']}{password}@{host}{port}/{quote(database['NAME'])}",
-        "REDIS_URL": settings.REDIS_URL,
-        "KEIKEN_NUDGE_SECONDS": "1",
-        "KEIKEN_LEASE_SECONDS": "5",
-    }
-
-
 @pytest.fixture
-def site(transactional_db: None, tmp_path: Path) -> Iterator[Site]:
+def site(transactional_db: None, web: int, tmp_path: Path) -> Iterator[Site]:
     """The web server alone; a journey starts the workers it needs."""
     import redis
 
     redis.Redis.from_url(settings.REDIS_URL).flushdb()
-    port = free_port()
-    environ = {**stack_environ(), "KEIKEN_PORT": str(port)}
-    with Stack(tmp_path / "logs", environ) as stack:
-        stack.start_web("127.0.0.1", port)
-        yield Site(stack, port, tmp_path / "laptops")
+    with Stack(tmp_path / "logs", stack_environ(web)) as stack:
+        yield Site(stack, web, tmp_path / "laptops")

@@ -20,8 +20,9 @@ from experiences.services.publish import publish
 from marketplace.supervisor import Stack
 from tests import factories
 from tests.embedding_server import DIMENSIONS, KEY, Endpoint, embedding_endpoint
-from tests.journeys.conftest import stack_environ, wait_until
+from tests.journeys.conftest import wait_until
 from tests.packages import package_bytes
+from tests.serving import stack_environ
 
 pytestmark = [pytest.mark.slow]
 

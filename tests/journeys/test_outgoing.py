@@ -21,7 +21,8 @@ from accounts.services.resend_webhook import send_test
 from marketplace.supervisor import Stack
 from tests import factories
 from tests.accounts.receiver import Receiver, receiving
-from tests.journeys.conftest import stack_environ, wait_until
+from tests.journeys.conftest import wait_until
+from tests.serving import stack_environ
 
 pytestmark = [pytest.mark.slow]
 

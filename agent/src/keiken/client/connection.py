@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
+import os
+import ssl
 import time
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -38,6 +41,7 @@ class Connection:
                 headers=headers,
                 timeout=TIMEOUT,
                 transport=transport,
+                verify=_trusted(server),
                 # A proxy of the environment leads nowhere near this machine's own loopback.
                 trust_env=not is_loopback(server),
             )
@@ -112,6 +116,19 @@ class Connection:
             if time.monotonic() > deadline:
                 raise unreachable(self.server, _("its answer took longer than {n} s").format(n=ANSWER_SECONDS))
         return bytes(content)
+
+
+def _trusted(server: str) -> ssl.SSLContext | bool:
+    """Whose certificates are believed. Reading them takes longer than most requests, so it is done once if at all."""
+    if not is_loopback(server):
+        return _certificates(os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR"))
+    return server.startswith("https:") or ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+
+
+@functools.cache
+def _certificates(*_named: str | None) -> ssl.SSLContext:
+    """Those that the environment names, else those of certifi."""
+    return httpx.create_ssl_context()
 
 
 def _wait(response: httpx.Response, delay: float | None) -> float | None:

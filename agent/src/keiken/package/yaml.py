@@ -32,7 +32,11 @@ _SCALARS = (
 )
 _OLD_LINE_BREAKS = re.compile("[\x85\u2028\u2029]")
 """Line ends for YAML 1.1 and text for YAML 1.2 and JSON: read as either, somebody would read another value."""
+_UNPRINTABLE = re.compile(f"{yaml.reader.Reader.NON_PRINTABLE.pattern}|\ufeff")
+"""What YAML forbids, and the mark of a text's beginning inside of it, which parsers read differently."""
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+"""libyaml's is ten times as quick, and PyYAML's wheels bring it; the one in Python is for who built PyYAML without."""
 
 Path = tuple[str | int, ...]
 
@@ -66,17 +70,21 @@ def parse(content: bytes, file: str, *, first_line: int = 1) -> Document:
         )
         line = text.count("\n", 0, breaking.start()) + first_line
         raise refusal("yaml_character", why.format(code=ord(breaking.group())), file=file, line=line)
+    if unprintable := _UNPRINTABLE.search(text):
+        why = _("the character U+{code:04X} is not allowed in YAML").format(code=ord(unprintable.group()))
+        line = text.count("\n", 0, unprintable.start()) + first_line
+        raise refusal("yaml_character", why, file=file, line=line)
     reader = _Reader(file, first_line)
     try:
         return reader.read(text)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
+        code = "yaml_character" if "Unicode character escape" in str(error.problem) else "yaml_syntax"
         why = _("it is not valid YAML: {why}").format(why=error.problem or error.context)
-        raise refusal("yaml_syntax", why, file=file, line=mark.line + first_line if mark else None) from None
-    except yaml.reader.ReaderError as error:
-        why = _("the character U+{code:04X} is not allowed in YAML").format(code=ord(text[error.position]))
-        line = text.count("\n", 0, error.position) + first_line
-        raise refusal("yaml_character", why, file=file, line=line) from None
+        raise refusal(code, why, file=file, line=mark.line + first_line if mark else None) from None
+    except OverflowError:  # the one in Python, of an escape beyond the last character
+        why = _("it is not valid YAML: {why}").format(why="found invalid Unicode character escape code")
+        raise refusal("yaml_character", why, file=file) from None
 
 
 class _Reader:
@@ -96,7 +104,7 @@ class _Reader:
         return event.start_mark.line + self.first_line
 
     def read(self, text: str) -> Document:
-        events: Iterator[yaml.Event] = yaml.parse(text, Loader=yaml.SafeLoader)
+        events: Iterator[yaml.Event] = yaml.parse(text, Loader=_LOADER)
         value = None
         documents = 0
         for event in events:
@@ -157,7 +165,7 @@ class _Reader:
     def _scalar(self, event: yaml.ScalarEvent) -> Any:
         if _UNSTORABLE.search(event.value):
             raise self.refuse("yaml_character", _("text may not hold NUL or half of a surrogate pair"), event)
-        is_plain = event.style is None and event.tag is None
+        is_plain = not event.style and event.tag is None
         kind = _kind(event.value) if is_plain or event.tag not in (None, "!", _TEXT) else "str"
         if event.tag not in (None, "!", f"{_PREFIX}{kind}"):
             raise self._bad_tag(event)
