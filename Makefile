@@ -6,6 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 BROWSER := $(VENV)/.browser
+COMPILED := $(VENV)/.compiled
 PYTEST_ARGS ?=
 
 .PHONY: help setup demo serve stop test browser check bench relevance bench-search strength soak bench-download stripe-fixtures corpus format messages requirements environments environments-all clean
@@ -29,8 +30,12 @@ stop: setup ## Stop the embedded database and broker
 	@$(BIN)/python manage.py services stop
 
 # The environments come first: on a bare machine a test would otherwise wait for a worker that is still building them.
+# Meanwhile the tests are compiled and the tables made, once instead of by each test process.
+test: export PYTHONDONTWRITEBYTECODE :=
 test: setup browser ## All tests: embedded PostgreSQL, real broker, workers and sandboxes
-	@$(BIN)/keiken environments build debian-12 debian-12-data debian-12-web >/dev/null
+	@[ -e $(COMPILED) ] || { $(BIN)/pytest --collect-only -q >/dev/null && touch $(COMPILED); } & compiling=$$!; \
+	$(BIN)/keiken environments build debian-12 debian-12-data debian-12-web >/dev/null || exit 1; \
+	wait $$compiling || true # what cannot be collected is told by the run itself
 	@$(BIN)/pytest -n 4 --dist worksteal $(PYTEST_ARGS)
 
 browser: $(BROWSER) ## What tests/browser drives: chromium from the system's packages, Playwright, axe-core

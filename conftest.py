@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import threading
 
 import psycopg
 import pytest
+
+TABLES = pytest.StashKey[threading.Thread]()
 
 
 def _is_controller() -> bool:
@@ -16,7 +19,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if not _is_controller():
         return
     from marketplace import embedded
-    from tests import settings
+    from tests import settings, tables
 
     embedded.start(
         settings.SERVICES_DIR, postgres=settings.USES_EMBEDDED_POSTGRES, valkey=settings.USES_EMBEDDED_VALKEY
@@ -26,10 +29,15 @@ def pytest_configure(config: pytest.Config) -> None:
             # A test database may be lost with the machine; that is worth not waiting for the disk.
             connection.execute("ALTER SYSTEM SET fsync = off")
             connection.execute("ALTER SYSTEM SET synchronous_commit = off")
+            connection.execute("ALTER SYSTEM SET full_page_writes = off")
+            connection.execute("ALTER SYSTEM SET max_wal_size = '4GB'")
             # Between tests all tables are empty. Who counts them then lets the planner read whole tables for one row.
             connection.execute("ALTER SYSTEM SET autovacuum = off")
             connection.execute("ALTER SYSTEM SET jit = off")
             connection.execute("SELECT pg_reload_conf()")
+    # Where they are not there yet, they are made while the test processes look for their tests.
+    config.stash[TABLES] = threading.Thread(target=tables.template)
+    config.stash[TABLES].start()
 
 
 @pytest.hookimpl(trylast=True)
@@ -62,6 +70,8 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     from marketplace import embedded
     from tests import settings
 
+    if tables := config.stash.get(TABLES, None):
+        tables.join()
     if os.environ.get("KEIKEN_KEEP_TEST_SERVICES"):
         return
     embedded.stop(settings.SERVICES_DIR)

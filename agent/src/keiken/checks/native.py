@@ -9,8 +9,7 @@ import importlib.util
 import sys
 import threading
 from functools import cache
-from importlib.machinery import ExtensionFileLoader
-from pathlib import Path
+from importlib.machinery import PathFinder
 from types import ModuleType
 from typing import Any
 
@@ -31,10 +30,7 @@ def _loaded() -> Any:
     spec = importlib.util.find_spec("cel")
     if spec is None or spec.submodule_search_locations is None:
         raise ImportError("the package common-expression-language is not installed")
-    (path,) = Path(next(iter(spec.submodule_search_locations))).glob("cel.*.so")
-    extension = importlib.util.spec_from_file_location(
-        "cel.cel", path, loader=ExtensionFileLoader("cel.cel", str(path))
-    )
+    extension = PathFinder.find_spec("cel.cel", spec.submodule_search_locations)
     assert extension is not None
     assert extension.loader is not None
     module: ModuleType = importlib.util.module_from_spec(extension)
