@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -42,22 +43,23 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Each test process begins with its part of the slow modules and goes on with quick ones.
+    """Each test process begins with its part of the slow tests, folder by folder, and goes on with quick ones.
 
     Of those, others can take some over when they have nothing left; nobody can help with a test that takes a minute.
+    The slow tests of a folder share a browser, a web server or a market, which one process makes then.
     """
     processes = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
-    modules: dict[str, list[pytest.Item]] = {}
+    folders: dict[Path, list[pytest.Item]] = {}
     for item in items:
         if item.get_closest_marker("slow"):
-            modules.setdefault(str(item.path), []).append(item)
-    slow = list(modules.values())
+            folders.setdefault(item.path.parent, []).append(item)
+    slow = list(folders.values())
     quick = [item for item in items if not item.get_closest_marker("slow")]
     dealt: list[pytest.Item] = []
     for process in range(processes):
         # As many as xdist's scheduler gives to each.
         share = (len(items) - len(dealt)) // (processes - process)
-        own = [item for module in slow[process::processes] for item in module]
+        own = [item for folder in slow[process::processes] for item in folder]
         rest = max(0, share - len(own))
         dealt += [*own, *quick[:rest]]
         del quick[:rest]
