@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
 import redis
@@ -138,8 +137,8 @@ def open_page(request: pytest.FixtureRequest) -> Iterator[Callable[..., Page]]:
 
 
 def _left_behind(request: Request) -> bool:
-    """Whoever goes on at once does not wait for the picture of the tab."""
-    return request.failure == "net::ERR_ABORTED" and urlsplit(request.url).path.startswith("/static/")
+    """Whoever goes on does not wait for what the page was still loading. A document is what they went for."""
+    return request.failure == "net::ERR_ABORTED" and request.resource_type != "document"
 
 
 def _failure(request: Request) -> str:
