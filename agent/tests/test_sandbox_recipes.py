@@ -127,6 +127,9 @@ def test_several_are_built_at_the_same_time_and_share_all_the_same(
     assert [one.name for one in made] == names
     assert len({(one.root / "usr/bin/common").stat().st_ino for one in made}) == 1
     assert environments.build_each([]) == []
+    with pytest.raises(UsageError) as unknown:
+        environments.build_each([*names, "debian-11"])
+    assert unknown.value.code == "unknown_environment"
 
 
 def test_one_that_cannot_be_built_is_told_and_keeps_no_other_from_its_end(

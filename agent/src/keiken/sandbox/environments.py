@@ -106,8 +106,11 @@ def build(name: str, progress: Progress | None = None) -> Environment:
 def build_each(names: Sequence[str], progress: Progress | None = None) -> list[Environment]:
     """Build several at the same time, one more than there are cores: each waits for packages and the disk at times.
 
-    Raises SandboxUnavailable for the first that cannot be built, when those that had begun have ended.
+    Raises UsageError for an unknown name before any is built, and SandboxUnavailable for the first that cannot be
+    built, when those that had begun have ended.
     """
+    for name in names:
+        _recipe(name)
     with ThreadPoolExecutor(min(len(names), (os.cpu_count() or 1) + 1) or 1) as several:
         begun = [several.submit(build, name, progress) for name in names]
         try:
