@@ -38,11 +38,9 @@ def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -
 
 
 @pytest.fixture(scope="session")
-def web(
-    django_db_setup: None, django_db_blocker: DjangoDbBlocker, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[int]:
+def web(django_db_setup: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     """The port of the one web server of this test process. It takes all it knows from the database, each time anew."""
-    with django_db_blocker.unblock(), serving(tmp_path_factory.mktemp("web")) as port:
+    with serving(tmp_path_factory.mktemp("web")) as port:
         yield port
 
 
