@@ -21,6 +21,7 @@ from typing import Any
 
 import yaml
 
+from keiken.checks import nursery as checks_nursery
 from keiken.package import Package, load
 from keiken.replay.engine import replay
 from keiken.replay.evidence import Evidence
@@ -28,9 +29,9 @@ from keiken.replay.prove import prove
 from keiken.replay.report import ScenarioVerdict
 from keiken.replay.request import Replay
 from keiken.sandbox import environments, working_driver
+from keiken.sandbox import start as sandbox_start
 from keiken.sandbox.bubblewrap import binary
 from keiken.sandbox.protocol import Environment, Limits
-from keiken.sandbox.start import close_nursery
 
 STEPS: list[tuple[str, str]] = [
     ("log", "seq 1 300000 | awk '{print $1, ($1 * 7919) % 1009, ($1 * 104729) % 97}' > work/log.txt"),
@@ -262,7 +263,8 @@ def prove_many(folder: str, count: int) -> None:
 
 def used() -> float:
     """Processor seconds of this process and of all it waited for, the launchers of its sandboxes among them."""
-    close_nursery()
+    sandbox_start.close_nursery()
+    checks_nursery.close_nursery()
     each = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     return sum(usage.ru_utime + usage.ru_stime for usage in each)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import secrets
 import signal
 import subprocess
 import sys
@@ -20,6 +21,7 @@ from states import MappedState
 
 from keiken.checks import CheckError, Evaluator
 from keiken.checks.frames import dump, load
+from keiken.checks.nursery import close_nursery
 
 FILES = {
     "work/a.txt": b"one\ntwo\n",
@@ -178,9 +180,14 @@ def test_trouble_of_the_state_is_no_answer_but_an_error() -> None:
         live.evaluate("file('a').exists", {})
 
 
-def _children() -> set[int]:
-    text = Path(f"/proc/self/task/{os.getpid()}/children").read_text()
-    return set(map(int, text.split()))
+def _born_of(pid: int) -> set[int]:
+    lists = Path(f"/proc/{pid}/task").glob("*/children")
+    return {int(child) for found in lists for child in found.read_text().split()}
+
+
+def _children(owner: int | None = None) -> set[int]:
+    """The evaluating ones: those of the owner's children that fork them."""
+    return {child for parent in _born_of(owner or os.getpid()) for child in _born_of(parent)}
 
 
 def test_the_child_has_no_files_no_environment_and_no_way_to_get_any(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -221,8 +228,8 @@ def test_a_child_that_is_killed_in_the_middle_is_started_once_more() -> None:
                 self.kills -= 1
                 (child,) = _children() - before
                 os.kill(child, signal.SIGKILL)
-                with contextlib.suppress(ChildProcessError):
-                    os.waitid(os.P_PID, child, os.WEXITED | os.WNOWAIT)
+                while _is_running(child):
+                    time.sleep(0.001)
             return super().file(path)
 
     with Evaluator(Killing(FILES)) as live:
@@ -252,6 +259,65 @@ def test_nothing_is_left_running_after_it_is_closed() -> None:
     assert _children() == before
 
 
+def _parents() -> set[int]:
+    return {parent for parent in _born_of(os.getpid()) if _born_of(parent)}
+
+
+def test_a_killed_parent_costs_the_next_one_a_start() -> None:
+    with Evaluator(MappedState(FILES)) as live, Evaluator(MappedState(FILES)) as other:
+        assert other.evaluate("1 + 1", {}) == live.evaluate("1 + 1", {}) == 2
+        for parent in _parents():
+            os.kill(parent, signal.SIGKILL)
+        live.close()
+        live.warm_up()
+        for parent in _parents():  # and in the middle of its start
+            os.kill(parent, signal.SIGKILL)
+        assert live.evaluate("file('work/a.txt').size", {}) == 8
+        assert other.evaluate("file('work/a.txt').size", {}) == 8
+
+
+def test_a_child_knows_nothing_of_what_an_earlier_one_or_its_owner_knew(monkeypatch: pytest.MonkeyPatch) -> None:
+    close_nursery()
+    first, second = (f"canary-{secrets.token_hex(8)}" for _number in range(2))
+    monkeypatch.setenv("KEIKEN_CANARY", first)
+    before = _children()
+    with Evaluator(MappedState()) as live, Evaluator(MappedState()) as later:
+        assert live.evaluate("parameters.a", {"parameters": {"a": second}}) == second
+        (child,) = _children() - before
+        assert _knows(child, second)  # so the search finds what is there
+        later.evaluate("true", {})
+        (other,) = _children() - before - {child}
+        assert not _knows(child, first)
+        assert not _knows(other, first)
+        assert not _knows(other, second)
+
+
+def _knows(pid: int, text: str) -> bool:
+    """Whether it is anywhere in the memory of that process that can be written."""
+    with Path(f"/proc/{pid}/mem").open("rb", buffering=0) as memory:
+        for line in Path(f"/proc/{pid}/maps").read_text().splitlines():
+            place, rights, *_rest = line.split()
+            start, end = (int(number, 16) for number in place.split("-"))
+            if rights.startswith("rw"):
+                memory.seek(start)
+                with contextlib.suppress(OSError):
+                    if text.encode() in memory.read(end - start):
+                        return True
+    return False
+
+
+def test_a_forked_process_has_a_parent_of_children_of_its_own() -> None:
+    with Evaluator(MappedState(FILES)) as live:
+        assert live.evaluate("1 + 1", {}) == 2
+        pid = os.fork()
+        if pid == 0:
+            with contextlib.suppress(BaseException), Evaluator(MappedState(FILES)) as own:
+                os._exit(own.evaluate("file('work/a.txt').size", {}))
+            os._exit(1)
+        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 8
+        assert live.evaluate("2 + 2", {}) == 4
+
+
 OWNER = """
 import sys
 from keiken.checks import Evaluator
@@ -275,13 +341,14 @@ def test_the_child_ends_with_an_owner_that_is_killed(expression: str) -> None:
     )
     assert owner.stdout is not None
     assert owner.stdout.readline() == "asked\n"
-    (child,) = map(int, Path(f"/proc/{owner.pid}/task/{owner.pid}/children").read_text().split())
+    processes = {*_born_of(owner.pid), *_children(owner.pid)}
+    assert len(processes) == 2
     owner.kill()
     owner.communicate()
     deadline = time.monotonic() + 5
-    while _is_running(child) and time.monotonic() < deadline:
+    while any(map(_is_running, processes)) and time.monotonic() < deadline:
         time.sleep(0.02)
-    assert not _is_running(child)
+    assert not any(map(_is_running, processes))
 
 
 def _is_running(pid: int) -> bool:

@@ -6,19 +6,17 @@ import contextlib
 import os
 import select
 import signal
-import subprocess
-import sys
+import socket
 import time
-from pathlib import Path
 from typing import Any
 
-from keiken.checks import frames
+from keiken.checks import frames, nursery
 
 FRAME_LIMIT_BYTES = 4 << 20
 START_SECONDS = 60
 """Starting is our own time, not an expression's; a machine under load may need a while."""
-_SOURCE = Path(__file__).resolve().parents[2]
-_CODE = "import sys; sys.path.insert(0, sys.argv[1]); from keiken.checks.worker import main; main()"
+END_SECONDS = 5
+_KILLED = -signal.SIGKILL
 
 
 class ChildGone(Exception):
@@ -40,29 +38,35 @@ class Child:
     """One process with a pipe to it and a pipe from it; it starts while its owner does something else."""
 
     def __init__(self) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, "-I", "-c", _CODE, str(_SOURCE)],
-            env={"LANG": "C.UTF-8"},
-            cwd="/",
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            bufsize=0,
-        )
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._in, self._out = self._process.stdin.fileno(), self._process.stdout.fileno()
+        self._pidfd = -1
+        self._ask_for_it()
+
+    def _ask_for_it(self) -> None:
+        requests, self._in = os.pipe()
+        self._out, answers = os.pipe()
+        self._life, life = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         os.set_blocking(self._in, False)
         os.set_blocking(self._out, False)
-        self._is_ready = False
+        try:
+            with life:
+                nursery.bear(requests, answers, life.fileno())
+        except OSError:
+            self._close_ends()
+            raise
+        finally:
+            os.close(requests)
+            os.close(answers)
 
     @property
     def is_alive(self) -> bool:
-        return self._process.poll() is None
+        """Whether nothing was heard of its end, which is all that can be heard once it is there."""
+        heard = select.poll()
+        heard.register(self._life, select.POLLIN)
+        return self._pidfd < 0 or not heard.poll(0)
 
     def send(self, message: Any, seconds: float) -> None:
         """Raises ChildGone, FrameError for what cannot travel, and RuntimeError when it did not start."""
-        if not self._is_ready:
+        if self._pidfd < 0:
             self._wait_for_start()
         data = memoryview(frames.dump(message))
         deadline = time.monotonic() + seconds
@@ -76,11 +80,21 @@ class Child:
                 raise self._gone(was_slow=False) from None
 
     def _wait_for_start(self) -> None:
+        if not self._has_started():  # the nursery was killed before it got to it
+            self._close_ends()
+            self._ask_for_it()
+            if not self._has_started():
+                raise RuntimeError("the process that evaluates checks did not start")
+
+    def _has_started(self) -> bool:
+        self._life.settimeout(START_SECONDS)
         try:
-            self.receive(START_SECONDS)
-        except ChildGone as error:
-            raise RuntimeError("the process that evaluates checks did not start") from error
-        self._is_ready = True
+            _message, descriptors, _flags, _address = socket.recv_fds(self._life, 16, 1, socket.MSG_CMSG_CLOEXEC)
+        except OSError:
+            return False
+        if descriptors:
+            (self._pidfd,) = descriptors
+        return bool(descriptors)
 
     def receive(self, seconds: float) -> Any:
         """The next message. Raises ChildGone."""
@@ -94,14 +108,36 @@ class Child:
             raise self._gone(was_slow=True) from None
 
     def close(self) -> None:
-        """Kill it; may be called again."""
-        with contextlib.suppress(OSError):
-            self._process.kill()
-        self._process.wait()
-        for pipe in (self._process.stdin, self._process.stdout):
-            if pipe is not None:
-                with contextlib.suppress(OSError):
-                    pipe.close()
+        """Kill it and wait until it is gone; may be called again."""
+        if self._pidfd >= 0:
+            self._kill()
+            self._exit_code(END_SECONDS)
+            os.close(self._pidfd)
+            self._pidfd = -1
+        self._close_ends()
+
+    def _close_ends(self) -> None:
+        """Where it has not started yet, it ends because there is nobody to hear from."""
+        for descriptor in (self._in, self._out):
+            if descriptor >= 0:
+                os.close(descriptor)
+        self._in = self._out = -1
+        self._life.close()
+
+    def _kill(self) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
+
+    def _exit_code(self, seconds: float) -> int | None:
+        """None when its parent does not say in time; of a parent that was killed nobody will know."""
+        self._life.settimeout(seconds)
+        try:
+            said = self._life.recv(16)
+        except TimeoutError:
+            return None
+        except OSError:
+            return _KILLED
+        return int(said) if said else _KILLED
 
     def _exactly(self, count: int, deadline: float) -> bytes:
         parts = []
@@ -126,11 +162,9 @@ class Child:
 
     def _gone(self, *, was_slow: bool) -> ChildGone:
         if was_slow:
-            self._process.kill()
-        try:
-            status = self._process.wait(5)
-        except subprocess.TimeoutExpired:  # it closed its pipes and lives on: not to be trusted
-            self._process.kill()
-            status = self._process.wait()
+            self._kill()
+        status = self._exit_code(END_SECONDS)
+        if status is None:  # it closed its pipes and lives on: not to be trusted
+            status = _KILLED
         self.close()
         return ChildGone(was_slow=was_slow, status=status)

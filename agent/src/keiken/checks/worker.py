@@ -1,14 +1,19 @@
 """The child process in which checks are evaluated: it has two pipes, some memory and a little time, and nothing else.
 
-It asks its parent for the state of files and ports, so it needs no access of its own and gets none.
+It asks its owner for the state of files and ports, so it needs no access of its own and gets none. Its parent has
+loaded the interpreter, and never hears or sees what its children do.
 """
 
 from __future__ import annotations
 
+import gc
 import os
 import resource
+import select
 import signal
-from typing import Any
+import socket
+from collections.abc import Sequence
+from typing import Any, NoReturn
 
 from keiken.checks import frames
 from keiken.checks.functions import HEAVY_FIELDS, functions
@@ -18,29 +23,94 @@ VALUE_LIMIT_BYTES = 1 << 20
 _REQUESTS, _ANSWERS = 0, 3
 
 
-def main() -> None:
+def main(control_fd: int) -> None:
+    """Load the interpreter, then fork a child for each request, until the owner is gone (``keiken.checks.nursery``)."""
+    control = socket.socket(fileno=control_fd)
+    cel = _warmed_up()
+    gc.freeze()  # what is loaded stays shared with the children
+    children: dict[int, tuple[int, int]] = {}  # by pidfd: pid, and where its owner hears of it
+    waiting = select.poll()
+    waiting.register(control, select.POLLIN)
+    while True:
+        for fd, _events in waiting.poll():
+            if fd in children:
+                waiting.unregister(fd)
+                _bury(fd, *children.pop(fd))
+                continue
+            message, descriptors, _flags, _address = socket.recv_fds(control, 16, 3, socket.MSG_CMSG_CLOEXEC)
+            if not message:
+                os._exit(0)
+            if born := _bear(cel, *descriptors):
+                children[born[0]] = born[1:]
+                waiting.register(born[0], select.POLLIN)
+
+
+def _warmed_up() -> Any:
     from keiken.checks.native import interpreter
 
     cel = interpreter()
-    # The interpreter loads Python modules when it first converts values; later it could open none.
+    # The interpreter loads Python modules when it first converts values; a child could open none.
     warm = cel.Context()
     warm.update({"a": {"b": [1, 1.0, "", b"", None, True]}})
     cel.evaluate("a", warm)
     cel.evaluate("[timestamp('2024-01-01T00:00:00Z'), duration('1s')]", cel.Context())
-    _let_go()
-    _send({"ready": True})
-    while (request := _receive()) is not None:
-        signal.setitimer(signal.ITIMER_PROF, request["cpu_seconds"])  # ends this process, even inside native code
-        answer = _evaluated(cel, request)
-        signal.setitimer(signal.ITIMER_PROF, 0)
-        _send(answer)
+    return cel
+
+
+def _bear(cel: Any, requests: int, answers: int, life: int) -> tuple[int, int, int] | None:
+    """The new child's pidfd and pid, and ``life``; None when there is no room for another process."""
+    try:
+        pid = os.fork()
+    except OSError:
+        os.close(life)
+        pid = None
+    if pid == 0:
+        _live(cel, requests, answers)
+    os.close(requests)
+    os.close(answers)
+    if pid is None:
+        return None
+    pidfd = os.pidfd_open(pid)  # nobody else reaps it, so the number is still its own
+    _tell(life, b"born", [pidfd])
+    return pidfd, pid, life
+
+
+def _bury(pidfd: int, pid: int, life: int) -> None:
+    _pid, status = os.waitpid(pid, 0)
+    _tell(life, str(os.waitstatus_to_exitcode(status)).encode(), [])
+    os.close(pidfd)
+    os.close(life)
+
+
+def _tell(life: int, message: bytes, descriptors: Sequence[int]) -> None:
+    with socket.socket(fileno=os.dup(life)) as end:
+        try:
+            socket.send_fds(end, [message], descriptors)
+        except OSError:
+            return  # the owner has closed it, or is gone
+
+
+def _live(cel: Any, requests: int, answers: int) -> NoReturn:
+    code = 1
+    try:
+        os.dup2(requests, 0)
+        os.dup2(answers, 1)
+        _let_go()
+        while (request := _receive()) is not None:
+            signal.setitimer(signal.ITIMER_PROF, request["cpu_seconds"])  # ends this process, even inside native code
+            answer = _evaluated(cel, request)
+            signal.setitimer(signal.ITIMER_PROF, 0)
+            _send(answer)
+        code = 0
+    finally:
+        os._exit(code)
 
 
 def _let_go() -> None:
     """No descriptor but the pipes, and no way to open another; what the interpreter prints goes nowhere."""
     os.dup2(1, _ANSWERS)
     os.dup2(2, 1)
-    os.closerange(_ANSWERS + 1, 1024)
+    os.closerange(_ANSWERS + 1, 4096)
     for limit, value in (
         (resource.RLIMIT_AS, MEMORY_BYTES),
         (resource.RLIMIT_NOFILE, _ANSWERS + 1),
