@@ -72,3 +72,13 @@ def test_what_its_base_has_is_not_stored_again(name: str) -> None:
     assert (environment.root / "usr/bin/git").stat().st_ino == (base.root / "usr/bin/git").stat().st_ino
     environments.verify(name)
     environments.verify("debian-12")
+
+
+def test_built_alone_or_from_a_common_system_they_are_the_same_bits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = ["debian-12-data", "debian-12-web"]
+    monkeypatch.setenv("KEIKEN_CACHE_DIR", str(tmp_path / "together"))
+    together = environments.build_each(names)
+    monkeypatch.setenv("KEIKEN_CACHE_DIR", str(tmp_path / "alone"))
+    assert [environments.build(name).digest for name in names] == [one.digest for one in together]

@@ -21,7 +21,7 @@ from keiken.sandbox.inside import executables
 from keiken.sandbox.recipe import Recipe, recipes
 
 
-def small_tree(recipe: Recipe, target: Path, progress: object) -> None:
+def small_tree(recipe: Recipe, target: Path, progress: object, system: Path | None = None) -> None:
     """Stands for the half minute of mmdebstrap; the folder around it is the real thing."""
     (target / "usr/bin").mkdir(parents=True)
     (target / "job").mkdir()
@@ -32,10 +32,16 @@ def small_tree(recipe: Recipe, target: Path, progress: object) -> None:
     time.sleep(0.1)
 
 
+def small_system(suite: str, target: Path, progress: object) -> None:
+    target.mkdir()
+    (target / "suite").write_text(suite, encoding="utf-8")
+
+
 @pytest.fixture
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("KEIKEN_CACHE_DIR", str(tmp_path / "cache"))
     monkeypatch.setattr(debian, "build_root", small_tree)
+    monkeypatch.setattr(debian, "build_system", small_system)
     monkeypatch.setattr(debian, "check_buildable", lambda: None)
     monkeypatch.setattr(environments, "probed", lambda environment, tools: {"os.family": "linux"})
     return tmp_path / "cache"
@@ -91,7 +97,7 @@ def test_what_a_killed_build_left_is_swept_by_the_next(cache: Path) -> None:
     code = (
         "import time\nfrom keiken.sandbox import debian, environments\n"
         "debian.check_buildable = lambda: None\n"
-        "def half(recipe, target, progress):\n"
+        "def half(recipe, target, progress, system):\n"
         " target.mkdir(); (target / 'half').write_text('x'); print('half', flush=True); time.sleep(60)\n"
         "debian.build_root = half\nenvironments.build('debian-12')"
     )

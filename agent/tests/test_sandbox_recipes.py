@@ -8,10 +8,10 @@ import threading
 from pathlib import Path
 
 import pytest
-from test_sandbox_environments import cache, small_tree
+from test_sandbox_environments import cache, small_system, small_tree
 
 from keiken.errors import SandboxUnavailable, UsageError
-from keiken.sandbox import debian, environments, sharing, tree
+from keiken.sandbox import building, debian, environments, sharing, tree
 from keiken.sandbox.recipe import VARIABLE, Recipe, recipes
 
 __all__ = ["cache"]
@@ -93,7 +93,7 @@ def test_only_what_decides_the_files_changes_the_digest(tmp_path: Path, monkeypa
     assert digests[0] == digests[1] != digests[2]
 
 
-def larger(recipe: Recipe, target: Path, progress: object) -> None:
+def larger(recipe: Recipe, target: Path, progress: object, system: Path | None = None) -> None:
     small_tree(recipe, target, progress)
     (target / "usr/bin/common").write_bytes(b"x" * 5000)
     (target / "usr/bin/own").write_bytes(recipe.name.ljust(5000).encode())
@@ -117,7 +117,7 @@ def test_several_are_built_at_the_same_time_and_share_all_the_same(
 ) -> None:
     both = threading.Barrier(2)
 
-    def beside_the_other(recipe: Recipe, target: Path, progress: object) -> None:
+    def beside_the_other(recipe: Recipe, target: Path, progress: object, system: Path | None = None) -> None:
         both.wait(timeout=60)
         larger(recipe, target, progress)
 
@@ -132,10 +132,41 @@ def test_several_are_built_at_the_same_time_and_share_all_the_same(
     assert unknown.value.code == "unknown_environment"
 
 
+def test_what_several_begin_with_is_made_once_and_gone_afterwards(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    systems: list[Path | None] = []
+
+    def copied(recipe: Recipe, target: Path, progress: object, system: Path | None = None) -> None:
+        assert system is None or (system / "suite").read_text(encoding="utf-8") == "bookworm"
+        systems.append(system)
+        small_tree(recipe, target, progress)
+
+    monkeypatch.setattr(debian, "build_root", copied)
+    kept = cache / "environments" / ".systems" / "bookworm"
+    (kept / ".building-1" / "root").mkdir(parents=True)  # of one that was killed
+    environments.build_each(["debian-12"])
+    assert systems == [None]
+    environments.build_each(["debian-12", "debian-12-web", "debian-12-data"])
+    assert len(systems) == 3
+    assert systems[1] == systems[2] != kept / ".building-1" / "root"
+    assert [path.name for path in kept.iterdir()] == [".lock"]
+
+
+def test_where_it_cannot_be_made_none_is_built(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_system(suite: str, target: Path, progress: object) -> None:
+        small_system(suite, target, progress)
+        raise SandboxUnavailable("environment_build_failed", "no")
+
+    monkeypatch.setattr(debian, "build_system", no_system)
+    with pytest.raises(SandboxUnavailable) as refused:
+        environments.build_each(["debian-12-web", "debian-12-data"])
+    assert refused.value.code == "environment_build_failed"
+    assert {path.name for path in (cache / "environments").rglob("*")} == {".systems", "bookworm", ".lock"}
+
+
 def test_one_that_cannot_be_built_is_told_and_keeps_no_other_from_its_end(
     cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def not_web(recipe: Recipe, target: Path, progress: object) -> None:
+    def not_web(recipe: Recipe, target: Path, progress: object, system: Path | None = None) -> None:
         if recipe.name == "debian-12-web":
             raise SandboxUnavailable("environment_build_failed", "no")
         larger(recipe, target, progress)
@@ -163,7 +194,7 @@ def test_a_file_that_was_changed_since_is_not_shared(tmp_path: Path) -> None:
 def test_a_full_disk_is_a_clear_refusal_that_leaves_nothing(
     cache: Path, monkeypatch: pytest.MonkeyPatch, trouble: int
 ) -> None:
-    def full(recipe: Recipe, target: Path, progress: object) -> None:
+    def full(recipe: Recipe, target: Path, progress: object, system: Path | None = None) -> None:
         small_tree(recipe, target, progress)
         raise OSError(trouble, "full")
 
@@ -175,7 +206,7 @@ def test_a_full_disk_is_a_clear_refusal_that_leaves_nothing(
 
 
 def test_too_little_room_is_said_before_anything_is_fetched(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(environments, "_free_mib", lambda folder: 100)
+    monkeypatch.setattr(building, "_free_mib", lambda folder: 100)
     monkeypatch.setattr(debian, "build_root", lambda *given: pytest.fail("fetched"))
     with pytest.raises(SandboxUnavailable) as refused:
         environments.build("debian-12")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 import time
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
@@ -13,7 +12,6 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 
 from keiken.sandbox import environments
-from keiken.sandbox.protocol import Environment
 from marketplace.config import Configuration
 from marketplace.demo.console import Storyteller
 from marketplace.demo.story import Demo, tell
@@ -56,18 +54,13 @@ class Command(BaseCommand):
         return f"http://127.0.0.1:{port}"
 
     def _build_environments(self, teller: Storyteller, configuration: Configuration) -> None:
-        """All at the same time: a build waits for the disk and the packages more than for a core."""
         names = configuration.environment_names
-        status = teller.console.status(f"building {', '.join(names)} from the system's packages (once)")
-        with status, ThreadPoolExecutor(len(names) or 1) as several:
-            for environment, seconds in several.map(_built, names):
-                teller.holds(True, f"environment {environment.name} {environment.digest[:19]}… ({seconds:.1f} s)")
-
-
-def _built(name: str) -> tuple[Environment, float]:
-    """The environment, and the seconds it took to have it."""
-    started = time.monotonic()
-    return environments.get(name), time.monotonic() - started
+        with teller.console.status(f"building {', '.join(names)} from the system's packages (once)"):
+            missing = {row.name for row in environments.available() if not row.built}
+            environments.build_each([name for name in names if name in missing])
+            there = [environments.get(name) for name in names]
+        for environment in there:
+            teller.holds(True, f"environment {environment.name} {environment.digest[:19]}…")
 
 
 def _answers(url: str) -> bool:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
 import stat
 import subprocess
@@ -96,26 +97,47 @@ def _text(path: Path) -> str:
     return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
 
 
-def build_root(recipe: Recipe, target: Path, progress: Progress) -> None:
-    """Fill the absent folder ``target``. Raises SandboxUnavailable with mmdebstrap's last words."""
+def build_system(suite: str, target: Path, progress: Progress) -> None:
+    """Fill the absent folder ``target`` with the essential packages of a suite and the lists of what else there is.
+
+    It is a root half-way: ``build_root`` goes on from a copy. Raises SandboxUnavailable.
+    """
     check_buildable()
-    source_list = target.with_name("sources.list")
-    source_list.write_text(sources(recipe.suite), encoding="utf-8")
+    progress(_("{suite}: fetching and unpacking Debian's base").format(suite=suite))
+    words = ["--variant=essential", "--skip=cleanup"]  # the lists and the settings are wanted again
+    _run_mmdebstrap(_command(suite, target, words), lambda said: progress(f"{suite}: {said}"))
+
+
+def build_root(recipe: Recipe, target: Path, progress: Progress, system: Path | None = None) -> None:
+    """Fill the absent folder ``target``; from a copy of ``system`` the same bits in half the time.
+
+    Raises SandboxUnavailable with mmdebstrap's last words.
+    """
+    check_buildable()
     progress(_("{name}: fetching and unpacking {count} packages and Debian's base").format(
         name=recipe.name, count=len(recipe.packages)))  # fmt: skip
-    _run_mmdebstrap(_command(recipe, target, source_list), lambda said: progress(f"{recipe.name}: {said}"))
+    words = ["--variant=minbase", *_own_words(recipe)]
+    if system is not None:
+        words += ["--skip=update", f'--setup-hook=cp -a {shlex.quote(str(system))}/. "$1"']
+    _run_mmdebstrap(_command(recipe.suite, target, words), lambda said: progress(f"{recipe.name}: {said}"))
     progress(_("{name}: cleaning").format(name=recipe.name))
     clean(target)
     for path, text in recipe.files:
         _write_own(recipe.name, target, path, text)
 
 
-def _command(recipe: Recipe, target: Path, source_list: Path) -> list[str]:
-    words = ["mmdebstrap", "--mode=root", "--variant=minbase", "--format=directory"]
+def _command(suite: str, target: Path, own: list[str]) -> list[str]:
+    source_list = target.with_name("sources.list")
+    source_list.write_text(sources(suite), encoding="utf-8")
+    words = ["mmdebstrap", "--mode=root", "--format=directory"]
     words += [f"--dpkgopt=path-exclude={pattern}" for pattern in _EXCLUDED]
     words += ["--dpkgopt=path-include=/usr/share/locale/locale.alias"]
     words += [f"--aptopt={option}" for option in _machine_options()]
-    words += [f"--include={','.join(sorted(recipe.packages))}"]
+    return [*words, *own, suite, str(target), str(source_list)]
+
+
+def _own_words(recipe: Recipe) -> list[str]:
+    words = [f"--include={','.join(sorted(recipe.packages))}"]
     if "postgresql" in recipe.packages:  # no database of its own: procedures make theirs
         folder = '"$1/etc/postgresql-common"'
         hook = f"mkdir -p {folder}; echo create_main_cluster=false > {folder}/createcluster.conf"
@@ -123,7 +145,7 @@ def _command(recipe: Recipe, target: Path, source_list: Path) -> list[str]:
     for locale in recipe.locales:
         name, _dot, charset = locale.partition(".")
         words += [f'--customize-hook=chroot "$1" localedef -i {name} -f {charset} {locale}']
-    return [*words, recipe.suite, str(target), str(source_list)]
+    return words
 
 
 def _write_own(name: str, root: Path, path: str, text: str) -> None:
