@@ -16,8 +16,8 @@ help: ## Show this list
 
 setup: $(READY) ## Virtual environment, locked requirements, sandbox runtime
 
-$(READY): requirements/dev.txt requirements/bootstrap.txt agent/pyproject.toml scripts/setup.sh
-	@PYTHON="$(PYTHON)" scripts/setup.sh $(VENV)
+$(READY): requirements/dev.txt requirements/bootstrap.txt agent/pyproject.toml scripts/setup.sh scripts/packages.sh
+	@PYTHON="$(PYTHON)" scripts/setup.sh $(VENV) $(if $(filter test browser screenshots,$(MAKECMDGOALS)),browser)
 	@touch $@
 
 demo: setup ## The main job on the real examples, as a story; exit 0 only if every line is as it must be
@@ -40,7 +40,7 @@ test: setup browser ## All tests: embedded PostgreSQL, real broker, workers and 
 
 browser: $(BROWSER) ## What tests/browser drives: chromium from the system's packages, Playwright, axe-core
 
-$(BROWSER): $(READY) requirements/browser.txt scripts/browser.sh
+$(BROWSER): $(READY) requirements/browser.txt scripts/browser.sh scripts/packages.sh
 	@scripts/browser.sh $(VENV)
 	@touch $@
 

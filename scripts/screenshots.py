@@ -39,7 +39,7 @@ def main() -> None:
     from marketplace.management.commands.services import start_embedded
     from marketplace.supervisor import Stack, free_port
 
-    program = shutil.which("chromium")
+    program = shutil.which("chromium-headless-shell") or shutil.which("chromium")
     if program is None:
         sys.exit("make screenshots needs chromium: run 'make browser'")
     start_embedded(settings.KEIKEN)

@@ -1,19 +1,10 @@
 #!/usr/bin/env bash
 # Sets up a checkout: virtual environment, hash-locked requirements, the sandbox runtime. Quick when all is there.
+# setup.sh VENV [browser]: with the second word the packages of scripts/browser.sh come along, in one go.
 set -euo pipefail
 venv=$1
-
-say() { printf '· %s\n' "$*"; }
-
-may_install() { [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; }
-
-install_packages() {
-    say "installing $* from the system's packages"
-    if ! apt-get install -y -q --no-install-recommends "$@" >/dev/null 2>&1; then
-        apt-get update -q >/dev/null
-        DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "$@" >/dev/null
-    fi
-}
+with_browser=${2:-}
+. "$(dirname "$0")/packages.sh"
 
 will_do() { "$1" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; }
 
@@ -40,6 +31,20 @@ if [ ! -x "$venv/bin/python" ]; then
     fi
 fi
 
+missing=($(missing_for_sandboxes))
+[ "$with_browser" != browser ] || missing+=($(missing_for_browser))
+installing=
+trap wait EXIT # whatever fails here, nothing is half installed
+if [ ${#missing[@]} -gt 0 ]; then
+    if may_install; then # beside what follows: the one waits for the disk while the other waits for the network
+        install_packages "${missing[@]}" &
+        installing=$!
+    else
+        say "please install: sudo apt-get install ${missing[*]}"
+        say "(bubblewrap is the sandbox, runc the second one; gettext only serves make check; without mmdebstrap experiences are proven in 'local', this machine's own /usr)"
+    fi
+fi
+
 say "installing the locked requirements"
 "$venv/bin/pip" install -q --disable-pip-version-check --require-hashes -r requirements/bootstrap.txt
 # uv is quick but does not read pip's configuration (a company's mirror, say); pip is the way then.
@@ -49,17 +54,5 @@ say "installing the locked requirements"
 # Compiled once here: each command and worker then starts in a third of the time, also where Python may write no bytecode.
 "$venv/bin/python" -m compileall -q -j 0 "$venv/lib" agent/src accounts experiences licensing marketplace >/dev/null
 
-missing=()
-command -v bwrap >/dev/null || missing+=(bubblewrap)
-command -v runc >/dev/null || [ -x /usr/sbin/runc ] || missing+=(runc)
-command -v mmdebstrap >/dev/null || missing+=(mmdebstrap)
-command -v xgettext >/dev/null || missing+=(gettext)
-if [ ${#missing[@]} -gt 0 ]; then
-    if may_install; then
-        install_packages "${missing[@]}" || say "could not install ${missing[*]}"
-    else
-        say "please install: sudo apt-get install ${missing[*]}"
-        say "(bubblewrap is the sandbox, runc the second one; gettext only serves make check; without mmdebstrap experiences are proven in 'local', this machine's own /usr)"
-    fi
-fi
+[ -z "$installing" ] || wait "$installing" || say "could not install ${missing[*]}"
 say "ready"
