@@ -95,6 +95,7 @@ class Container:
         os.close(info)
         with os.fdopen(info_reader) as told:
             self.pid = int(json.load(told)["child-pid"])
+        _until_set_up(self.pid)
         self.folder = spec["workingDir"]
         self.reason = ""
 
@@ -117,6 +118,15 @@ class Container:
             os.kill(self.pid, signal.SIGKILL)
         self.process.kill()
         self.process.wait()
+
+
+def _until_set_up(pid: int) -> None:
+    """bubblewrap tells the number of its child before that has its mounts and its loopback: who enters then is early."""
+    deadline = time.monotonic() + 20
+    with contextlib.suppress(OSError):  # it has ended already
+        while Path(f"/proc/{pid}/comm").read_text() == "bwrap\n":
+            assert time.monotonic() < deadline, "bubblewrap does not start the command"
+            time.sleep(0.005)
 
 
 def _give(path: Path) -> None:
@@ -147,7 +157,7 @@ class Pod:
         while b"}" not in told:
             told += self._network.stdout.read1()  # type: ignore[attr-defined]
         self.network = int(json.loads(told)["child-pid"])
-        time.sleep(0.05)  # until its loopback is up
+        _until_set_up(self.network)
         self.init = [self._start(spec) for spec in self.spec["initContainers"]]
         self.containers: list[Container] = []
         self._lock = threading.Lock()
