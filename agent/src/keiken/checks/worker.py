@@ -6,13 +6,13 @@ loaded the interpreter, and never hears or sees what its children do.
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import os
 import resource
 import select
 import signal
 import socket
-from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from keiken.checks import frames
@@ -28,7 +28,7 @@ def main(control_fd: int) -> None:
     control = socket.socket(fileno=control_fd)
     cel = _warmed_up()
     gc.freeze()  # what is loaded stays shared with the children
-    children: dict[int, tuple[int, int]] = {}  # by pidfd: pid, and where its owner hears of it
+    children: dict[int, tuple[int, socket.socket]] = {}  # by pidfd: pid, and where its owner hears of it
     waiting = select.poll()
     waiting.register(control, select.POLLIN)
     while True:
@@ -40,9 +40,12 @@ def main(control_fd: int) -> None:
             message, descriptors, _flags, _address = socket.recv_fds(control, 16, 3, socket.MSG_CMSG_CLOEXEC)
             if not message:
                 os._exit(0)
-            if born := _bear(cel, *descriptors):
+            requests, answers, life = descriptors
+            if born := _bear(cel, requests, answers, socket.socket(fileno=life)):
                 children[born[0]] = born[1:]
                 waiting.register(born[0], select.POLLIN)
+            os.close(requests)
+            os.close(answers)
 
 
 def _warmed_up() -> Any:
@@ -57,37 +60,26 @@ def _warmed_up() -> Any:
     return cel
 
 
-def _bear(cel: Any, requests: int, answers: int, life: int) -> tuple[int, int, int] | None:
+def _bear(cel: Any, requests: int, answers: int, life: socket.socket) -> tuple[int, int, socket.socket] | None:
     """The new child's pidfd and pid, and ``life``; None when there is no room for another process."""
     try:
         pid = os.fork()
     except OSError:
-        os.close(life)
-        pid = None
+        life.close()
+        return None
     if pid == 0:
         _live(cel, requests, answers)
-    os.close(requests)
-    os.close(answers)
-    if pid is None:
-        return None
     pidfd = os.pidfd_open(pid)  # nobody else reaps it, so the number is still its own
-    _tell(life, b"born", [pidfd])
+    with contextlib.suppress(OSError):  # the owner has closed it, or is gone
+        socket.send_fds(life, [b"born"], [pidfd])
     return pidfd, pid, life
 
 
-def _bury(pidfd: int, pid: int, life: int) -> None:
+def _bury(pidfd: int, pid: int, life: socket.socket) -> None:
     _pid, status = os.waitpid(pid, 0)
-    _tell(life, str(os.waitstatus_to_exitcode(status)).encode(), [])
     os.close(pidfd)
-    os.close(life)
-
-
-def _tell(life: int, message: bytes, descriptors: Sequence[int]) -> None:
-    with socket.socket(fileno=os.dup(life)) as end:
-        try:
-            socket.send_fds(end, [message], descriptors)
-        except OSError:
-            return  # the owner has closed it, or is gone
+    with life, contextlib.suppress(OSError):
+        life.send(str(os.waitstatus_to_exitcode(status)).encode())
 
 
 def _live(cel: Any, requests: int, answers: int) -> NoReturn:
