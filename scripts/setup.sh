@@ -37,7 +37,7 @@ installing=
 trap wait EXIT # whatever fails here, nothing is half installed
 if [ ${#missing[@]} -gt 0 ]; then
     if may_install; then # beside what follows: the one waits for the disk while the other waits for the network
-        install_packages "${missing[@]}" &
+        { install_packages "${missing[@]}" || install_packages $(missing_for_sandboxes); } & # a browser is not everywhere
         installing=$!
     else
         say "please install: sudo apt-get install ${missing[*]}"

@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from keiken.checks import Evaluator
+from keiken.replay.state import LaterState
 from keiken.sandbox import cgroup
 
 _PLACES = ("/tmp", "/var/tmp", "/dev/shm", "/run", "/run/keiken", "/run/keiken/mount", "/")
@@ -91,6 +93,8 @@ class Before:
 
     def __init__(self, marker: str) -> None:
         self.marker = marker
+        with Evaluator(LaterState()) as evaluator:  # the parent of evaluating children stays with this process
+            evaluator.evaluate("true", {})
         self.descendants, self.mounts, self.groups = descendants(), mounts(), empty_groups()
 
     def left(self, seconds: float = 5) -> list[str]:
