@@ -111,7 +111,7 @@ class Child:
         """Kill it and wait until it is gone; may be called again."""
         if self._pidfd >= 0:
             self._kill()
-            self._exit_code(END_SECONDS)
+            self._exit_code()
             os.close(self._pidfd)
             self._pidfd = -1
         self._close_ends()
@@ -128,14 +128,12 @@ class Child:
         with contextlib.suppress(ProcessLookupError):
             signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
 
-    def _exit_code(self, seconds: float) -> int | None:
-        """None when its parent does not say in time; of a parent that was killed nobody will know."""
-        self._life.settimeout(seconds)
+    def _exit_code(self) -> int:
+        """That of a killed one when its parent does not say in time, or was killed itself: then nobody will know."""
+        self._life.settimeout(END_SECONDS)
         try:
             said = self._life.recv(16)
-        except TimeoutError:
-            return None
-        except OSError:
+        except OSError:  # a timeout, too
             return _KILLED
         return int(said) if said else _KILLED
 
@@ -163,8 +161,6 @@ class Child:
     def _gone(self, *, was_slow: bool) -> ChildGone:
         if was_slow:
             self._kill()
-        status = self._exit_code(END_SECONDS)
-        if status is None:  # it closed its pipes and lives on: not to be trusted
-            status = _KILLED
-        self.close()
+        status = self._exit_code()
+        self.close()  # what closed its pipes and lives on is not to be trusted
         return ChildGone(was_slow=was_slow, status=status)
