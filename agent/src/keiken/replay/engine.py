@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import logging
 import platform
 import time
@@ -24,11 +23,12 @@ from keiken.replay.clock import Clock
 from keiken.replay.masking import Mask
 from keiken.replay.notebook import Notebook
 from keiken.replay.permissions import Allowance
-from keiken.replay.report import CheckRecord, ConnectionRecord, ExecutorRecord, Outcome, Report, StepRecord
+from keiken.replay.report import CheckRecord, ExecutorRecord, Outcome, Report, StepRecord
 from keiken.replay.reporting import masked, masked_step, plain
 from keiken.replay.request import Replay
 from keiken.replay.state import JobState, LaterState
 from keiken.replay.stepping import Stepper
+from keiken.replay.wayout import WayOut
 from keiken.sandbox.protocol import Sandbox
 
 logger = logging.getLogger(__name__)
@@ -57,6 +57,7 @@ class _Run:
         self.mask = Mask(job.scenario.secrets if job.scenario else job.secrets)
         self.notebook = Notebook(self.mask) if job.on_evidence is not None else None
         self.state = LaterState()
+        self.way_out = WayOut()
         self.has_started = False
         self.report = Report(
             replay_id=str(uuid.uuid4()),
@@ -135,7 +136,8 @@ class _Run:
         finally:
             self.state.opened = None
             sandbox.close()
-            self._note_network(sandbox)
+            self.way_out.collect(sandbox)
+            self.report.network = self.way_out.records()
 
     # --- carrying out
 
@@ -243,13 +245,9 @@ class _Run:
         return next((record for record in records if not record.holds), None)
 
     def _emit(self, what: str, record: StepRecord) -> None:
-        if what == "ended":
-            self._note_network(self.sandbox, record.id)
+        self.way_out.enter(record.id if what == "started" else "")
+        self.way_out.collect(self.sandbox)
         self.job.on_event(what, masked_step(record, self.mask))
-
-    def _note_network(self, sandbox: Sandbox, step: str = "") -> None:
-        found = sandbox.connections()
-        self.report.network += [ConnectionRecord(step=step, **dataclasses.asdict(one)) for one in found]
 
 
 def _record(step: Step) -> StepRecord:

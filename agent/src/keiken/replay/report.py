@@ -92,7 +92,7 @@ class ConnectionRecord(Record):
     """One request for a way out of the sandbox, allowed or not, as the proxy noted it."""
 
     step: str = ""
-    """During which step it ended; empty before the first and after the last."""
+    """During which step it began; empty before the first, between two and after the last."""
     host: str
     port: int
     method: str

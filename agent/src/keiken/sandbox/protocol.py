@@ -64,6 +64,8 @@ class Connection:
     received_bytes: int = 0
     seconds: float = 0.0
     count: int = 1
+    began: float = 0.0
+    """When it was accepted, by this machine's ``time.monotonic()``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,7 +144,7 @@ class Sandbox(Protocol):
         ...
 
     def connections(self) -> list[Connection]:
-        """The requests for a way out that ended since this was last asked, oldest first."""
+        """The requests for a way out that ended since this was last asked, in the order in which they ended."""
         ...
 
     def listening_ports(self) -> frozenset[int]:

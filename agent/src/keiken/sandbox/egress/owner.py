@@ -73,7 +73,7 @@ class EgressProxy:
         return cls(started.control, started.process)
 
     def take(self) -> list[Connection]:
-        """What ended since it was last asked, oldest first."""
+        """What ended since it was last asked."""
         if not self._is_ended:
             self._left += self._asked("log")
         taken, self._left = self._left, []

@@ -51,6 +51,7 @@ class Note:
     received_bytes: int = 0
     seconds: float = 0.0
     count: int = 1
+    began: float = 0.0
 
 
 class Log:
@@ -69,7 +70,7 @@ class Log:
             elif self._notes and self._notes[-1].code == "left_out":
                 self._notes[-1].count += 1
             else:
-                self._notes.append(Note(code="left_out"))
+                self._notes.append(Note(code="left_out", began=note.began))
 
     def take(self, most: int) -> list[dict[str, Any]]:
         with self._lock:
@@ -124,7 +125,7 @@ class Proxy:
             thread.join(max(0.0, deadline - time.monotonic()))
 
     def _turn_away(self, client: socket.socket) -> None:
-        self.log.add(Note(code="too_many_connections"))
+        self.log.add(Note(code="too_many_connections", began=time.monotonic()))
         with client:
             client.settimeout(0.2)
             with contextlib.suppress(OSError, h11.ProtocolError):
@@ -152,7 +153,7 @@ class Proxy:
                 self._live.discard(one)
 
     def _serve_one(self, client: socket.socket) -> None:
-        note, started = Note(), time.monotonic()
+        note = Note(began=time.monotonic())
         asking = h11.Connection(h11.SERVER, max_incomplete_event_size=exchange.HEAD_BYTES)
         try:
             self._answer(asking, client, note)
@@ -173,7 +174,7 @@ class Proxy:
             note.code = "failed"
             raise
         finally:
-            note.seconds = round(time.monotonic() - started, 3)
+            note.seconds = round(time.monotonic() - note.began, 3)
             if note.method or note.code != "cut_off":
                 self.log.add(note)
 
