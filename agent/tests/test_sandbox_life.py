@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -216,15 +217,21 @@ print(json.dumps(answers))
 """
 
 
-def test_a_plain_user_gets_the_same_containment_with_weaker_limits(each_driver: str, tmp_path: Path) -> None:
-    package = package_at(tmp_path / "sample")
+@pytest.fixture
+def public_path() -> Iterator[Path]:
+    """A folder that everybody may enter. Those of pytest are closed to others again whenever it is started anew."""
+    with tempfile.TemporaryDirectory(prefix="keiken-") as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
+
+
+def test_a_plain_user_gets_the_same_containment_with_weaker_limits(each_driver: str, public_path: Path) -> None:
+    package = package_at(public_path / "sample")
     argv = [sys.executable, "-c", UNPRIVILEGED, str(package), each_driver]
-    env = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "KEIKEN_CACHE_DIR": str(tmp_path / "cache")}
+    env = {"PATH": os.environ["PATH"], "HOME": str(public_path), "KEIKEN_CACHE_DIR": str(public_path / "cache")}
     if os.geteuid() == 0:  # a user id nobody has, with access to nothing but what everybody may read
-        for path in [tmp_path, *tmp_path.rglob("*")]:
+        for path in [public_path, *public_path.rglob("*")]:
             os.chown(path, 20_077, 20_077)
-        for above in [tmp_path, *tmp_path.parents]:
-            above.chmod(above.stat().st_mode | 0o011) if "pytest" in str(above) else None
         argv = [
             "setpriv",
             "--reuid",
@@ -232,7 +239,7 @@ def test_a_plain_user_gets_the_same_containment_with_weaker_limits(each_driver: 
             "--regid",
             "20077",
             "--clear-groups",
-            *_readable_python(argv, tmp_path, env),
+            *_readable_python(argv, public_path, env),
         ]
     done = subprocess.run(argv, env=env, capture_output=True, text=True, timeout=60, check=False, cwd="/")
     assert done.returncode == 0, done.stderr[-3000:]
@@ -295,15 +302,12 @@ def test_without_bubblewrap_nothing_runs_and_the_advice_names_the_package(
     ids=["fails", "too-old", "apparmor", "no-namespaces", "confines-nothing"],
 )
 def test_a_bubblewrap_that_does_not_work_runs_nothing(
-    package: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, stub: str, word: str
+    package: Path, monkeypatch: pytest.MonkeyPatch, public_path: Path, stub: str, word: str
 ) -> None:
-    canary = tmp_path / "canary"
-    path = tmp_path / "bwrap"
+    canary = public_path / "canary"
+    path = public_path / "bwrap"
     path.write_text(stub, encoding="utf-8")
     path.chmod(0o755)
-    for folder in (tmp_path, *tmp_path.parents):
-        if "pytest" in str(folder):
-            folder.chmod(folder.stat().st_mode | 0o011)
     monkeypatch.setenv("KEIKEN_BWRAP", str(path))
     capability = BubblewrapDriver().probe()
     assert not capability.working
@@ -333,15 +337,12 @@ echo $! > "$2"
     ids=["fails", "no-namespaces", "confines-nothing"],
 )  # fmt: skip
 def test_a_runc_that_does_not_work_runs_nothing(
-    package: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, stub: str, problem: str, advice: str
+    package: Path, monkeypatch: pytest.MonkeyPatch, public_path: Path, stub: str, problem: str, advice: str
 ) -> None:
-    canary = tmp_path / "canary"
-    path = tmp_path / "runc"
+    canary = public_path / "canary"
+    path = public_path / "runc"
     path.write_text(stub, encoding="utf-8")
     path.chmod(0o755)
-    for folder in (tmp_path, *tmp_path.parents):
-        if "pytest" in str(folder):
-            folder.chmod(folder.stat().st_mode | 0o011)
     monkeypatch.setenv("KEIKEN_OCI_RUNTIME", str(path))
     capability = OciDriver().probe()
     assert not capability.working

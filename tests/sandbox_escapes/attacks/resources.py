@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tests.sandbox_escapes.attack import Attack
+from tests.sandbox_escapes.pens import UNRIVALLED
 
 _MIB = 'my $mib = "x" x (1 << 20);\n'
 
@@ -107,6 +108,7 @@ ATTACKS = [
     Attack(
         name="cpu_hog",
         limits={"cpus": 0.2},
+        pen=UNRIVALLED,
         script="""my $best = 0; for (1 .. 6) { my ($w, $u) = (POSIX::times())[0, 1]; my ($wall, $used) = (0, 0);
             while ($wall < 30) { 1 for 1 .. 2000; my @t = POSIX::times(); $wall = $t[0] - $w; $used = $t[1] - $u }
             $best = $used / $wall if $used / $wall > $best; last if $best > 0.45 }

@@ -9,7 +9,7 @@ import click
 from keiken.cli.command import Command, pass_terminal
 from keiken.cli.terminal import Terminal, table
 from keiken.client import saved_login
-from keiken.client.shapes import ReverificationAnswer, ReverificationRules
+from keiken.client.proof_shapes import ReverificationAnswer, ReverificationRules
 from keiken.errors import UsageError
 from keiken.i18n import _
 

@@ -12,7 +12,8 @@ from keiken.cli.show_evidence import answer_evidence
 from keiken.cli.show_follow import follow_verifications
 from keiken.cli.terminal import Terminal, heading, table, word
 from keiken.client import Reference, saved_login
-from keiken.client.shapes import ListingDetail, Version
+from keiken.client.proof_shapes import Version
+from keiken.client.shapes import ListingDetail
 from keiken.errors import UsageError
 from keiken.i18n import _
 

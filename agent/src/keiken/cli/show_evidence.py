@@ -9,7 +9,7 @@ from rich.text import Text
 
 from keiken.cli.terminal import Terminal, heading, plain, table, word
 from keiken.client import Reference
-from keiken.client.shapes import Compared, EvidenceAnswer, Proof, ScenarioProof
+from keiken.client.proof_shapes import Compared, EvidenceAnswer, Proof, ScenarioProof
 from keiken.i18n import _
 from keiken.replay.evidence import CheckSeen, ConnectionSeen, Evidence, FileSeen, StepSeen
 

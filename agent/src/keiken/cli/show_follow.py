@@ -9,7 +9,7 @@ from rich.text import Text
 
 from keiken.cli.terminal import Terminal, plain, word
 from keiken.client import Reference
-from keiken.client.shapes import ProgressAnswer, ProgressEntry, Watched
+from keiken.client.proof_shapes import ProgressAnswer, ProgressEntry, Watched
 from keiken.i18n import _
 
 POLL_SECONDS = 1.0

@@ -11,7 +11,7 @@ from urllib.parse import quote
 import httpx
 from pydantic import ValidationError
 
-from keiken.client import shapes
+from keiken.client import proof_shapes, shapes
 from keiken.client.connection import Connection
 from keiken.client.download import Downloaded, download
 from keiken.client.references import Reference, server_address
@@ -107,59 +107,61 @@ class Client:
     def experience(self, reference: Reference) -> shapes.ListingDetail:
         return self._get(shapes.ListingDetail, reference.path)
 
-    def version(self, reference: Reference) -> shapes.Version:
+    def version(self, reference: Reference) -> proof_shapes.Version:
         """The version named, or the latest."""
-        return self._get(shapes.Version, reference.version_path)
+        return self._get(proof_shapes.Version, reference.version_path)
 
-    def evidence(self, reference: Reference, environment: str = "") -> shapes.EvidenceAnswer:
+    def evidence(self, reference: Reference, environment: str = "") -> proof_shapes.EvidenceAnswer:
         """What the last verification in each environment saw; without a license only how each step ended."""
         path = f"{reference.version_path}/evidence"
-        return self._get(shapes.EvidenceAnswer, path, params={"environment": environment} if environment else {})
+        return self._get(proof_shapes.EvidenceAnswer, path, params={"environment": environment} if environment else {})
 
-    def progress(self, reference: Reference) -> shapes.ProgressAnswer:
+    def progress(self, reference: Reference) -> proof_shapes.ProgressAnswer:
         """The newest verification in each environment and what it is at. For the publisher and licensed ones only."""
-        return self._get(shapes.ProgressAnswer, f"{reference.version_path}/progress")
+        return self._get(proof_shapes.ProgressAnswer, f"{reference.version_path}/progress")
 
-    def frontier(self, reference: Reference) -> shapes.FrontierAnswer:
+    def frontier(self, reference: Reference) -> proof_shapes.FrontierAnswer:
         """Where the conditions end, as explorations have shown; proposals for the publisher only."""
-        return self._get(shapes.FrontierAnswer, f"{reference.version_path}/frontier")
+        return self._get(proof_shapes.FrontierAnswer, f"{reference.version_path}/frontier")
 
-    def request_frontier(self, reference: Reference) -> shapes.FrontierAnswer:
+    def request_frontier(self, reference: Reference) -> proof_shapes.FrontierAnswer:
         """Ask for an exploration around every environment of the version."""
         path = f"{reference.version_path}/frontier"
-        return self._typed(shapes.FrontierAnswer, self._connection.json("POST", path)[1])
+        return self._typed(proof_shapes.FrontierAnswer, self._connection.json("POST", path)[1])
 
-    def accept_proposal(self, reference: Reference, key: str) -> shapes.AcceptedProposal:
+    def accept_proposal(self, reference: Reference, key: str) -> proof_shapes.AcceptedProposal:
         """Publish the proposed condition on this fact as the next version."""
         path = f"{reference.version_path}/frontier/accept"
-        return self._typed(shapes.AcceptedProposal, self._connection.json("POST", path, json={"key": key})[1])
+        return self._typed(proof_shapes.AcceptedProposal, self._connection.json("POST", path, json={"key": key})[1])
 
-    def attestations(self, reference: Reference) -> shapes.Attestations:
+    def attestations(self, reference: Reference) -> proof_shapes.Attestations:
         """Unverified: give each ``envelope`` to ``keiken.trust.verify``."""
-        return self._get(shapes.Attestations, f"{reference.version_path}/attestations")
+        return self._get(proof_shapes.Attestations, f"{reference.version_path}/attestations")
 
     def submit_statement(
         self, reference: Reference, envelope: Mapping[str, Any], public_key: str
-    ) -> tuple[shapes.SubmittedStatement, bool]:
+    ) -> tuple[proof_shapes.SubmittedStatement, bool]:
         """Add what was seen and signed here to the version. What is stored, and whether it is new."""
         body = {"envelope": dict(envelope), "public_key": public_key}
         path = f"{reference.version_path}/independent-statements"
         status, answer = self._connection.json("POST", path, json=body)
-        return self._typed(shapes.SubmittedStatement, answer), status == 201
+        return self._typed(proof_shapes.SubmittedStatement, answer), status == 201
 
     def log_checkpoint(self) -> str:
         """The signed note of the public log as it is now, unverified: see ``keiken.trust.checkpoints``."""
-        return self._get(shapes.LogCheckpoint, "log/checkpoint").checkpoint
+        return self._get(proof_shapes.LogCheckpoint, "log/checkpoint").checkpoint
 
     def log_consistency(self, first: int, second: int) -> list[str]:
         """Hashes in base64 that prove the log of ``first`` entries to be the beginning of that of ``second``."""
-        return self._get(shapes.LogConsistency, "log/consistency", params={"first": first, "second": second}).hashes
+        return self._get(
+            proof_shapes.LogConsistency, "log/consistency", params={"first": first, "second": second}
+        ).hashes
 
     # --- publishing and fetching
 
     def publish(
         self, organization: str, archive: bytes, *, visibility: str | None = None
-    ) -> tuple[shapes.Version, bool]:
+    ) -> tuple[proof_shapes.Version, bool]:
         """The version, and whether it is new: the same bytes again change at most who sees it.
 
         ``visibility`` None leaves an experience as open as it is; a new one is then public.
@@ -172,7 +174,7 @@ class Client:
             headers={"Content-Type": "application/gzip"},
             timeout=PUBLISH_SECONDS,
         )
-        return self._typed(shapes.Version, body), status == 201
+        return self._typed(proof_shapes.Version, body), status == 201
 
     def download(self, reference: Reference, target: Path, *, digest: str, is_known: bool = False) -> Downloaded:
         """Fetch the package into ``target`` and check its digest. See ``keiken.client.download``."""
@@ -181,15 +183,15 @@ class Client:
 
     # --- proving again
 
-    def reverification(self, organization: str) -> shapes.ReverificationAnswer:
+    def reverification(self, organization: str) -> proof_shapes.ReverificationAnswer:
         """When your organization's experiences are proven again."""
         path = f"organizations/{quote(organization, safe='')}/reverification"
-        return self._get(shapes.ReverificationAnswer, path)
+        return self._get(proof_shapes.ReverificationAnswer, path)
 
-    def set_reverification(self, organization: str, wish: Mapping[str, Any]) -> shapes.ReverificationAnswer:
+    def set_reverification(self, organization: str, wish: Mapping[str, Any]) -> proof_shapes.ReverificationAnswer:
         """Ask for more, for all experiences or for those of the wish's ``topic``; what is left out is not asked for."""
         path = f"organizations/{quote(organization, safe='')}/reverification"
-        return self._typed(shapes.ReverificationAnswer, self._connection.json("PUT", path, json=dict(wish))[1])
+        return self._typed(proof_shapes.ReverificationAnswer, self._connection.json("PUT", path, json=dict(wish))[1])
 
     # --- licenses
 

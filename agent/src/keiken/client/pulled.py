@@ -21,9 +21,9 @@ from typing import Any
 from keiken.client.client import Client
 from keiken.client.licenses import fetch_license
 from keiken.client.logins import write_private
+from keiken.client.proof_shapes import Attestations, Version
 from keiken.client.proofs import check_proofs
 from keiken.client.references import Reference, place_of
-from keiken.client.shapes import Attestations, Version
 from keiken.errors import PackageError, TrustError, UsageError
 from keiken.i18n import _
 from keiken.package import digest as digest_of
