@@ -22,7 +22,7 @@ from typing import Any
 from keiken.errors import SandboxUnavailable
 from keiken.i18n import _
 from keiken.paths import cache_dir
-from keiken.sandbox import debian, linux, sharing, tree
+from keiken.sandbox import debian, sharing, tree
 from keiken.sandbox.recipe import Recipe, recipes
 
 Progress = Callable[[str], None]
@@ -123,16 +123,7 @@ def _locked(base: Path) -> Iterator[None]:
 def _sweep(base: Path) -> None:
     """Remove what builds that were killed half-way left behind; we hold the lock, so nobody is building."""
     for path in base.glob(f"{_BUILDING}*"):
-        _unmount_below(path)
         shutil.rmtree(path, ignore_errors=True)
-
-
-def _unmount_below(path: Path) -> None:
-    """A killed mmdebstrap may have left /proc or /dev mounted in its half-made root."""
-    mounted = [line.split()[4] for line in Path("/proc/self/mountinfo").read_text(encoding="utf-8").splitlines()]
-    for point in sorted((m for m in mounted if m.startswith(f"{path}/")), reverse=True):
-        with contextlib.suppress(OSError):
-            linux.unmount(point)
 
 
 @contextlib.contextmanager
@@ -152,7 +143,6 @@ def _half_made(base: Path) -> Iterator[Path]:
         raise _no_room(base) from trouble
     finally:
         if made.exists():
-            _unmount_below(made)
             shutil.rmtree(made, ignore_errors=True)
 
 

@@ -23,6 +23,8 @@ Progress = Callable[[str], None]
 _EPOCH = "1735689600"
 """2025-01-01: what the build takes for "now", so that two builds of the same packages agree."""
 _BUILD_SECONDS = 1800
+_ENDS_WITH_US = ["setpriv", "--pdeathsig=KILL", "unshare", "--mount", "--pid", "--mount-proc", "--kill-child"]
+"""Before a command: its processes and what it mounts are gone when it has ended, and when its owner was killed."""
 _EXCLUDED = ("/usr/share/man/*", "/usr/share/doc/*", "/usr/share/info/*", "/usr/share/locale/*", "/usr/share/lintian/*")
 _EMPTIED = (
     "dev", "etc/apt/auth.conf.d", "etc/apt/sources.list.d", "etc/apt/trusted.gpg.d", "etc/ssl/private", "root", "run",
@@ -188,8 +190,8 @@ def _run_mmdebstrap(command: list[str], progress: Progress) -> None:
     }
     last: deque[str] = deque(maxlen=12)
     with subprocess.Popen(
-        command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
-        text=True, errors="replace", umask=0o022,
+        [*_ENDS_WITH_US, *command], env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE, text=True, errors="replace", umask=0o022,
     ) as process:  # fmt: skip
         timer = threading.Timer(_BUILD_SECONDS, process.kill)
         timer.start()

@@ -137,8 +137,3 @@ def open_beneath(
     """Open a path below a folder; no link, no ``..`` and no mount is ever crossed (openat2, Linux 5.6)."""
     how = _OpenHow(flags | os.O_CLOEXEC, mode, resolve)
     return syscall("openat2", _SYS_OPENAT2, folder, os.fsencode(path), ctypes.byref(how), ctypes.sizeof(how))
-
-
-def unmount(target: str) -> None:
-    """Detach a mount even when it is in use."""
-    checked(_libc.umount2(target.encode(), 2), f"umount {target}")
