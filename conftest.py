@@ -6,9 +6,13 @@ import os
 import threading
 from pathlib import Path
 
+import hypothesis
 import psycopg
 import pytest
 
+# How long an example takes says nothing on a busy machine.
+hypothesis.settings.register_profile("keiken", deadline=None)
+hypothesis.settings.load_profile("keiken")
 TABLES = pytest.StashKey[threading.Thread]()
 
 

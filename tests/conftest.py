@@ -6,7 +6,6 @@ from collections.abc import Iterator
 
 import pytest
 from django.db import connection, connections
-from hypothesis import settings as hypothesis_settings
 from pytest_django import DjangoDbBlocker
 
 from experiences.search.shelf import SHELF
@@ -14,10 +13,6 @@ from tests import settings, tables
 from tests.flushing import delete_instead_of_truncating
 from tests.kept import KEPT
 from tests.serving import serving
-
-# How long an example takes says nothing on a busy machine.
-hypothesis_settings.register_profile("keiken", deadline=None)
-hypothesis_settings.load_profile("keiken")
 
 
 @pytest.fixture(scope="session")

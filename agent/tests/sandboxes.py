@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +81,25 @@ def package_at(folder: Path) -> Path:
     (folder / "scripts" / "hello.sh").write_text("#!/bin/sh\necho hello\n", encoding="utf-8")
     (folder / "scripts" / "hello.sh").chmod(0o755)
     return folder
+
+
+def until(condition: Callable[[], object], seconds: float = 30) -> bool:
+    """Whether it comes to hold. So long a busy machine may take for what a quiet one does at once."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.02)
+    return True
+
+
+def nap(seconds: int) -> str:
+    """The argument of a ``sleep`` by which ``asleep`` tells it from those of the tests that run beside this one."""
+    return f"{seconds}.{os.getpid()}"
+
+
+def asleep(nap: str) -> list[int]:
+    return processes_mentioning(f"sleep\0{nap}\0")
 
 
 def processes_mentioning(word: str) -> list[int]:

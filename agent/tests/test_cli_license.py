@@ -105,8 +105,9 @@ def test_a_clock_that_goes_back_is_noticed_until_the_marketplace_says_the_time(
     marketplace: Marketplace, config: Path
 ) -> None:
     assert pull().exit_code == 0
+    before = now()
     assert offline(marketplace).exit_code == 0
-    assert json.loads((config / "clock.json").read_text())[:10] == now()[:10]
+    assert json.loads((config / "clock.json").read_text())[:10] in (before[:10], now()[:10])
     (config / "clock.json").write_text(json.dumps(now(40 * DAY)))
     ran = offline(marketplace)
     assert (ran.exit_code, ran.code) == (3, "clock_set_back")

@@ -122,11 +122,11 @@ def test_a_short_wait_that_was_asked_for_is_kept_and_a_long_one_is_told(
 
 
 def test_nobody_there() -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    with Client(f"http://127.0.0.1:{port}", KEY) as client:
-        error = refused(client.me)
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))  # and does not listen
+        port = silent.getsockname()[1]
+        with Client(f"http://127.0.0.1:{port}", KEY) as client:
+            error = refused(client.me)
     assert (error.exit_code, error.code) == (1, "server_unreachable")
     assert error.message.startswith(f"http://127.0.0.1:{port} cannot be reached: ")
 

@@ -67,9 +67,9 @@ class Way:
     def say(self, sent: bytes) -> bytes:
         """All that comes back until the proxy ends the connection."""
         with self.open() as client:
-            client.sendall(sent)
             got = b""
-            with contextlib.suppress(ConnectionResetError):
+            with contextlib.suppress(ConnectionResetError, BrokenPipeError):
+                client.sendall(sent)
                 while piece := client.recv(65_536):
                     got += piece
             return got

@@ -150,7 +150,7 @@ def test_no_manifest_within_the_limits_takes_long(name: str) -> None:
     started = time.process_time()
     refused = hostile.refusal_of(lambda: checked(SLOW[name]))
     assert refused is None or refused.code in RULES
-    assert time.process_time() - started < 10
+    assert time.process_time() - started < 20
 
 
 def test_a_license_of_ones_own_comes_with_its_text() -> None:

@@ -522,13 +522,13 @@ def test_everything_together_has_a_time(tmp_path: Path) -> None:
     retry = {"attempts": 10, "delay_seconds": 60}
     report, _box = run(
         tmp_path,
-        request={"wall_seconds": 0.3, "undo": "on_divergence"},
+        request={"wall_seconds": 2, "undo": "on_divergence"},
         steps=[{"id": "a", "run": ["false"], "retry": retry}],
         undo=[{"id": "back", "run": ["touch", "work/back"]}],
     )
     assert (report.outcome, report.code) == ("failed", "timeout")
     assert [step.status for step in report.undo] == ["succeeded"]
-    assert report.duration_seconds < 10
+    assert report.duration_seconds < 50
 
 
 def test_the_report_is_whole_json_that_a_database_takes(tmp_path: Path) -> None:

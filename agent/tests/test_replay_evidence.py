@@ -72,7 +72,7 @@ def test_each_step_tells_its_words_checks_files_and_use(folder: Path) -> None:
 
 
 def test_a_step_that_uses_more_is_seen_to_use_more(folder: Path) -> None:
-    work = "x = bytearray(80_000_000); sum(i * i for i in range(2_000_000))"
+    work = "x = bytearray(80_000_000); sum(i * i for i in range(6_000_000))"
     steps = [{"id": "little", "run": ["true"]}, {"id": "much", "run": ["python3", "-c", work]}]
     run = seen(folder, steps=[*steps, {"id": "less", "run": ["true"]}])
     little, much, less = run.steps

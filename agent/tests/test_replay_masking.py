@@ -118,7 +118,7 @@ def test_no_secret_survives_in_any_of_the_forms(secret: str, form: str, around: 
     cut = random.Random(seed).randint(0, len(around))
     text = around[:cut] + " " + FORMS[form](secret) + " " + around[cut:]
     masked = Mask({"token": secret}).text(text)
-    assert secret not in masked
+    assert secret not in masked.replace(MASKED, "")
     assert MASKED in masked
 
 

@@ -8,12 +8,11 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from sandboxes import package_at, processes_mentioning
+from sandboxes import asleep, nap, package_at, until
 
 import keiken
 from keiken.errors import Failed, Refused
@@ -173,14 +172,14 @@ def test_what_cannot_be_enforced_is_refused_before_anything_is_made(
 
 def test_all_it_started_ends_with_it_even_what_hides_in_sessions_of_its_own(opener: Opener) -> None:
     sandbox = opener()
-    sh(sandbox, "sleep 4441 >/dev/null 2>&1 &")
-    perl = "use POSIX; fork and exit; POSIX::setsid(); fork and exit; exec 'sleep','4441'"
-    sandbox.run(["perl", "-e", perl], env={}, stdin=b"", timeout_seconds=5)
-    time.sleep(0.1)
-    assert len(processes_mentioning("sleep\x004441")) == 2
-    assert sh(sandbox, "sleep 4441", seconds=0.2).reason == "timeout"
+    long = nap(4441)
+    sh(sandbox, f"sleep {long} >/dev/null 2>&1 &")
+    perl = f"use POSIX; fork and exit; POSIX::setsid(); fork and exit; exec 'sleep','{long}'"
+    sandbox.run(["perl", "-e", perl], env={}, stdin=b"", timeout_seconds=30)
+    assert until(lambda: len(asleep(long)) == 2)
+    assert sh(sandbox, f"sleep {long}", seconds=0.2).reason == "timeout"
     sandbox.settle()
-    assert processes_mentioning("sleep\x004441") == []
+    assert asleep(long) == []
 
 
 def test_when_its_owner_is_killed_all_it_started_ends_and_its_folder_goes(tmp_path: Path) -> None:
@@ -189,9 +188,10 @@ def test_when_its_owner_is_killed_all_it_started_ends_and_its_folder_goes(tmp_pa
         "e = Environment(name='host', digest='', root=Path('/'))\n"
         "s = HostDriver().open(environment=e, package=Path(sys.argv[1]),"
         " commands=['sleep'], network=[], limits=Limits())\n"
-        "s.start(['sleep', '4442'], env={}); print('ready', flush=True)\n"
-        "s.run(['sleep', '4442'], env={}, stdin=b'', timeout_seconds=60)"
+        "s.start(['sleep', sys.argv[2]], env={}); print('ready', flush=True)\n"
+        "s.run(['sleep', sys.argv[2]], env={}, stdin=b'', timeout_seconds=60)"
     )
+    long = nap(4442)
     package = package_at(tmp_path / "sample")
     env = {
         **os.environ,
@@ -199,15 +199,10 @@ def test_when_its_owner_is_killed_all_it_started_ends_and_its_folder_goes(tmp_pa
         "KEIKEN_CACHE_DIR": str(tmp_path / "cache"),
     }
     with subprocess.Popen(
-        [sys.executable, "-c", script, str(package)], stdout=subprocess.PIPE, text=True, env=env
+        [sys.executable, "-c", script, str(package), long], stdout=subprocess.PIPE, text=True, env=env
     ) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
         process.send_signal(signal.SIGKILL)
-    deadline = time.monotonic() + 5
-    while time.monotonic() < deadline and (
-        processes_mentioning("sleep\x004442") or list((tmp_path / "cache" / "jobs").iterdir())
-    ):
-        time.sleep(0.02)
-    assert processes_mentioning("sleep\x004442") == []
-    assert list((tmp_path / "cache" / "jobs").iterdir()) == []
+    assert until(lambda: not asleep(long))
+    assert until(lambda: not list((tmp_path / "cache" / "jobs").iterdir()))

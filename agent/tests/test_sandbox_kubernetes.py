@@ -167,7 +167,7 @@ def test_commands_are_carried_out_step_by_step(cluster: Cluster, package: Path) 
 
 def test_limits_of_time_and_output_end_a_command_and_the_next_one_runs(cluster: Cluster, package: Path) -> None:
     with opened(package, output_kept_bytes=1000, output_killed_bytes=100_000) as sandbox:
-        ran = shell(sandbox, "echo begun; sleep 60", seconds=2)
+        ran = shell(sandbox, "echo begun; sleep 60", seconds=8)
         assert (ran.exit_code, ran.reason, ran.stdout) == (137, "timeout", b"begun\n")
         ran = shell(sandbox, "yes")
         assert (ran.reason, len(ran.stdout), ran.truncated) == ("output_limit", 1000, True)
@@ -177,7 +177,7 @@ def test_limits_of_time_and_output_end_a_command_and_the_next_one_runs(cluster: 
 
 def test_what_a_step_starts_lives_on_without_holding_it_up(cluster: Cluster, package: Path) -> None:
     with opened(package) as sandbox:
-        ran = shell(sandbox, "(sleep 1; echo late; echo done > work/done; sleep 60) & echo early")
+        ran = shell(sandbox, "(sleep 4; echo late; echo done > work/done; sleep 60) & echo early")
         assert (ran.stdout, ran.duration_seconds < 20) == (b"early\n", True)
         deadline = time.monotonic() + 20
         while not sandbox.read("work/done").exists and time.monotonic() < deadline:

@@ -9,12 +9,11 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sandboxes import debian, driver, opened, package_at, processes_mentioning, shell, using
+from sandboxes import asleep, debian, driver, nap, opened, package_at, shell, until, using
 
 import keiken
 from keiken.errors import SandboxUnavailable
@@ -43,15 +42,6 @@ def package(tmp_path: Path) -> Path:
     return package_at(tmp_path / "sample")
 
 
-def until(condition: object, seconds: float = 5) -> bool:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if condition():  # type: ignore[operator]
-            return True
-        time.sleep(0.02)
-    return False
-
-
 @contextlib.contextmanager
 def owner(package: Path, word: str) -> Iterator[subprocess.Popen[str]]:
     environment = debian()
@@ -60,7 +50,7 @@ def owner(package: Path, word: str) -> Iterator[subprocess.Popen[str]]:
     with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": SOURCE}) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
-        assert until(lambda: len(processes_mentioning(f"sleep\0{word}")) == 2)
+        assert until(lambda: len(asleep(word)) == 2)
         yield process
         process.kill()
 
@@ -72,12 +62,13 @@ def mounts() -> set[str]:
 @pytest.mark.usefixtures("each_driver")
 def test_when_the_owner_is_killed_nothing_is_left(package: Path) -> None:
     mounts_before, groups_before = mounts(), set(cgroup.leftovers())
-    with owner(package, "7777") as process:
+    long = nap(7777)
+    with owner(package, long) as process:
         nurseries, launchers = _below(process.pid)
         assert (len(nurseries), len(launchers)) == (1, 1)
         process.send_signal(signal.SIGKILL)
         process.wait()
-        assert until(lambda: not processes_mentioning("sleep\x007777"))
+        assert until(lambda: not asleep(long))
         assert until(lambda: not any(_is_alive(pid) for pid in nurseries + launchers))
     assert mounts() <= mounts_before
     # Other tests' sandboxes live beside this one; a group that nobody is in was left behind.
@@ -88,12 +79,13 @@ def test_when_the_owner_is_killed_nothing_is_left(package: Path) -> None:
 
 @pytest.mark.usefixtures("each_driver")
 def test_when_the_launcher_is_killed_too_all_inside_dies_and_the_next_start_clears_the_rest(package: Path) -> None:
-    with owner(package, "7778") as process:
+    long = nap(7778)
+    with owner(package, long) as process:
         _nurseries, (launcher,) = _below(process.pid)
-        inside = set(processes_mentioning("sleep\x007778"))
+        inside = set(asleep(long))
         group = [folder for _name, folder in cgroup.leftovers() if inside & set(cgroup.members(folder))]
         os.kill(launcher, signal.SIGKILL)
-        assert until(lambda: not processes_mentioning("sleep\x007778"))
+        assert until(lambda: not asleep(long))
         process.kill()
         process.wait()
         with opened(package) as sandbox:

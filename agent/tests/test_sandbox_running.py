@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sandboxes import opened, package_at, perl, processes_mentioning, shell
+from sandboxes import asleep, nap, opened, package_at, perl, processes_mentioning, shell, until
 
 from keiken.errors import Failed, Refused
 from keiken.sandbox.session import NamespaceSandbox
@@ -99,18 +100,18 @@ def test_the_death_by_a_signal_is_told(sandbox: NamespaceSandbox) -> None:
 
 
 def test_a_command_that_takes_too_long_is_killed_with_its_children(sandbox: NamespaceSandbox) -> None:
-    started = time.monotonic()
-    result = shell(sandbox, "echo begun; sleep 321 & sleep 321", seconds=0.4)
+    started, long = time.monotonic(), nap(321)
+    result = shell(sandbox, f"echo begun; sleep {long} & sleep {long}", seconds=2)
     assert (result.exit_code, result.reason, result.stdout) == (137, "timeout", b"begun\n")
-    assert time.monotonic() - started < 3
-    assert processes_mentioning("sleep\x00321") == []
+    assert time.monotonic() - started < 60
+    assert asleep(long) == []
 
 
 def test_all_commands_together_have_the_wall_time_of_the_sandbox(package: Path) -> None:
-    with opened(package, wall_seconds=0.8) as sandbox:
+    with opened(package, wall_seconds=3) as sandbox:
         assert shell(sandbox, "sleep 0.5").reason == "exited"
-        assert shell(sandbox, "sleep 0.5").reason == "timeout"
-        assert shell(sandbox, "sleep 0.5").reason == "timeout"
+        assert shell(sandbox, "sleep 9").reason == "timeout"
+        assert shell(sandbox, "sleep 9").reason == "timeout"
 
 
 def test_a_flood_of_output_is_cut_and_then_killed(package: Path) -> None:
@@ -119,7 +120,6 @@ def test_a_flood_of_output_is_cut_and_then_killed(package: Path) -> None:
         assert (cut.reason, len(cut.stdout), cut.truncated) == ("exited", 1000, True)
         flood = sandbox.run(["yes"], env={}, stdin=b"", timeout_seconds=10)
         assert (flood.reason, flood.exit_code, len(flood.stdout)) == ("output_limit", 137, 1000)
-        assert flood.duration_seconds < 5
 
 
 def test_memory_beyond_the_limit_is_told_as_such(package: Path) -> None:
@@ -143,19 +143,18 @@ def test_files_in_memory_count_as_memory_and_the_work_folder_has_its_size(packag
 
 def test_a_fork_bomb_is_bounded_and_dies(package: Path) -> None:
     with opened(package, pids=20) as sandbox:
-        result = shell(sandbox, "b() { b | b & }; b; sleep 0.3; echo survived", seconds=3)
-        assert result.duration_seconds < 4
-    assert processes_mentioning("b() { b | b") == []
+        bomb = f"b{os.getpid()}"  # the other driver's turn may run beside this one
+        result = shell(sandbox, f"{bomb}() {{ {bomb} | {bomb} & }}; {bomb}; sleep 0.3; echo survived", seconds=3)
+        assert result.duration_seconds < 30
+    assert processes_mentioning(f"{bomb}() {{") == []
 
 
 def test_a_background_process_does_not_hold_the_step_and_lives_on_to_the_next(sandbox: NamespaceSandbox) -> None:
-    started = time.monotonic()
-    script = "(i=0; while [ $i -lt 400 ]; do i=$((i+1)); echo $i; echo $i > work/tick; sleep 0.01; done) & echo begun"
-    assert b"begun" in shell(sandbox, script).stdout.splitlines()
-    assert time.monotonic() - started < 1
+    script = "(i=0; while [ $i -lt 9000 ]; do i=$((i+1)); echo $i; echo $i > work/tick; sleep 0.01; done) & echo begun"
+    ran = shell(sandbox, script, seconds=60)
+    assert (ran.reason, b"begun" in ran.stdout.splitlines()) == ("exited", True)
     first = int(sandbox.read("work/tick").content or b"0")
-    time.sleep(0.4)
-    assert int(sandbox.read("work/tick").content or b"0") > first + 5
+    assert until(lambda: int(sandbox.read("work/tick").content or b"0") > first + 5)
 
 
 def test_standard_output_can_be_reopened_by_name(sandbox: NamespaceSandbox) -> None:
@@ -165,12 +164,12 @@ def test_standard_output_can_be_reopened_by_name(sandbox: NamespaceSandbox) -> N
 
 def test_settling_kills_everything_and_leaves_the_files_to_read(package: Path) -> None:
     with opened(package) as sandbox:
-        shell(sandbox, "echo kept > work/kept; setsid sleep 654 >/dev/null 2>&1 &")
-        sandbox.start(["sleep", "654"], env={})
-        time.sleep(0.1)
-        assert len(processes_mentioning("sleep\x00654")) == 2
+        long = nap(654)
+        shell(sandbox, f"echo kept > work/kept; setsid sleep {long} >/dev/null 2>&1 &")
+        sandbox.start(["sleep", long], env={})
+        assert until(lambda: len(asleep(long)) == 2)
         sandbox.settle()
-        assert processes_mentioning("sleep\x00654") == []
+        assert asleep(long) == []
         assert sandbox.read("work/kept").content == b"kept\n"
         assert sandbox.paths("work/**") == ["work/kept"]
         assert sandbox.listening_ports() == frozenset()
@@ -186,9 +185,10 @@ def test_settling_kills_everything_and_leaves_the_files_to_read(package: Path) -
 
 def test_a_job_that_kills_all_it_can_reach_only_ends_itself(each_driver: str, package: Path) -> None:
     with opened(package) as sandbox:
-        sandbox.start(["sleep", "655"], env={})
+        long = nap(655)
+        sandbox.start(["sleep", long], env={})
         result = shell(sandbox, "kill -9 -1; sleep 0.2")
-        assert processes_mentioning("sleep\x00655") == []
+        assert until(lambda: not asleep(long)), "only settling promises that all have ended when it returns"
         if each_driver == "bubblewrap":  # its own processes inside are the job's user's
             assert (result.reason, result.exit_code) == ("killed", 137)
             assert shell(sandbox, "echo again").reason == "killed"
@@ -203,7 +203,7 @@ def test_orphans_that_end_do_not_pile_up(package: Path) -> None:
         orphans = "i=0; while [ $i -lt 60 ]; do i=$((i+1)); (true & true); done; echo done"
         assert shell(sandbox, orphans).stdout == b"done\n"
         zombies = "for (glob('/proc/[0-9]*/stat')) { open(my $f, '<', $_) or next; print $_ if <$f> =~ /\\) Z / }"
-        assert perl(sandbox, zombies).stdout == b""
+        assert until(lambda: perl(sandbox, zombies).stdout == b"")
 
 
 def test_a_service_answers_on_loopback_from_outside_and_is_seen_listening(package: Path) -> None:
@@ -216,9 +216,7 @@ def test_a_service_answers_on_loopback_from_outside_and_is_seen_listening(packag
         with pytest.raises(ConnectionRefusedError):
             sandbox.connect("127.0.0.1", 8123, 1)
         sandbox.start(["python3", "-c", server], env={})
-        deadline = time.monotonic() + 5
-        while 8123 not in sandbox.listening_ports() and time.monotonic() < deadline:
-            time.sleep(0.02)
+        assert until(lambda: 8123 in sandbox.listening_ports())
         for host in ("127.0.0.1", "localhost", "shop.localhost"):
             with sandbox.connect(host, 8123, 2) as connection:
                 connection.sendall(b"hello")

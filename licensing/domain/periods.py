@@ -8,16 +8,7 @@ from datetime import UTC, date, datetime
 
 def after_interval(start: datetime, interval: str) -> datetime:
     """The same day of the next month or year, or the last day of a shorter month."""
-    return _moved(start, {"month": 1, "year": 12}[interval])
-
-
-def before_interval(end: datetime, interval: str) -> datetime:
-    """The same day of the month or year before, or the last day of a shorter month."""
-    return _moved(end, {"month": -1, "year": -12}[interval])
-
-
-def _moved(start: datetime, months: int) -> datetime:
-    month = start.month - 1 + months
+    month = start.month - 1 + {"month": 1, "year": 12}[interval]
     year, month = start.year + month // 12, month % 12 + 1
     return start.replace(year=year, month=month, day=min(start.day, calendar.monthrange(year, month)[1]))
 

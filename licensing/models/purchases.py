@@ -92,8 +92,9 @@ class Order(models.Model):
     external_id = models.CharField(max_length=200, blank=True)
     """The provider's own id: a Checkout Session; empty until it is made."""
     checkout_url = models.CharField(max_length=2000, blank=True)
+    period_start = models.DateTimeField(null=True, blank=True)
     period_end = models.DateTimeField(null=True, blank=True)
-    """Until when a subscription is paid."""
+    """From when and until when the present period of a subscription is paid. A trial by invoice has no start."""
     ends_with_period = models.BooleanField(default=False)
     created_at = models.DateTimeField(default=timezone.now)
 

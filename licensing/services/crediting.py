@@ -12,7 +12,6 @@ from accounts.domain.refusals import Conflict
 from accounts.models import Organization
 from licensing.domain.bookkeeping import in_words
 from licensing.domain.crediting import unused_minor
-from licensing.domain.periods import before_interval
 from licensing.models import Credit, Offer, Order
 from licensing.selectors import unended_grants
 from licensing.services.agreeing import experiences_of
@@ -80,9 +79,9 @@ def _unused(order: Order) -> int:
         return 0  # a trial
     now = timezone.now()
     if order.offer.interval:
-        if order.period_end is None:
+        start = order.period_start
+        if start is None:
             return 0
-        start = before_interval(order.period_end, order.offer.interval)
         back = sum(row.amount_minor for row in moved if row.kind == "refund" and row.at >= start)
         kept = order.net_minor * max(0, order.total_minor - back) // order.total_minor
         return unused_minor(kept, start=start, end=order.period_end, now=now)

@@ -117,6 +117,7 @@ def _apply_to_order(order: Order, facts: Facts, standing: Standing) -> None:
     subscription = facts.subscription
     wanted = {
         "state": standing.order,
+        "period_start": subscription.period_start if subscription else None,
         "period_end": subscription.period_end if subscription else None,
         "ends_with_period": subscription.ends_with_period if subscription else order.ends_with_period,
     }

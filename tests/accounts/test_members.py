@@ -94,7 +94,7 @@ def test_control_without_the_lock_two_owners_do_demote_each_other(
 
     def unlocked(actor: Actor, organization: Organization) -> list[Membership]:
         members = list(organization.memberships.select_related("person"))
-        both_have_read.wait(timeout=10)
+        both_have_read.wait(timeout=60)
         return members
 
     monkeypatch.setattr("accounts.services.change_role.locked_members", unlocked)

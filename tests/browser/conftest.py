@@ -16,7 +16,7 @@ from django.conf import settings
 from django.core.management import call_command
 from django.db import connections
 from django.test import Client
-from playwright.sync_api import Browser, BrowserContext, Page, Request, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, Request, expect, sync_playwright
 
 from accounts.models import Person
 from marketplace.supervisor import Stack
@@ -27,6 +27,8 @@ CHROMIUM = ("chromium-headless-shell", "chromium")
 """The first that is there; without windows it is a sixth cheaper, and the same otherwise."""
 FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 WIDTHS = (390, 1024, 1600)
+PATIENCE_SECONDS = 60
+"""For a page or an answer of a busy machine. It costs time only where something does not come."""
 WATCH = """
   window.keikenSeen = {moved: [], violations: []};
   const place = (box) => [box.x, box.y, box.width, box.height].join(" ");
@@ -48,6 +50,7 @@ WATCH = """
 def chromium() -> Iterator[Browser]:
     """One browser for the package. Its tests may use the ORM although Playwright runs a loop in their thread."""
     program = next(filter(None, map(shutil.which, CHROMIUM)), None)
+    expect.set_options(timeout=PATIENCE_SECONDS * 1000)
     assert program, f"The browser tests need one of {CHROMIUM}: run 'make browser'"
     before = os.environ.get("DJANGO_ALLOW_ASYNC_UNSAFE")
     os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"

@@ -15,7 +15,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import URLPattern, URLResolver, get_resolver
 from playwright.sync_api import Page
 
-from tests.browser.conftest import WIDTHS, Site, listen
+from tests.browser.conftest import PATIENCE_SECONDS, WIDTHS, Site, listen
 from tests.browser.table import ELSEWHERE, NO_PAGES, VISITS, Visit
 
 pytestmark = [pytest.mark.django_db, pytest.mark.slow]
@@ -139,11 +139,11 @@ def overflowing(page: Page) -> dict[int, list[str]]:
 
 
 def test_static_files_are_compressed_named_by_their_content_and_kept_for_ever(site: Site) -> None:
-    html = httpx.get(site.url).text
+    html = httpx.get(site.url, timeout=PATIENCE_SECONDS).text
     names = re.findall(r'(?:href|src)="(/static/keiken\.[0-9a-f]{12}\.(?:css|js))"', html)
     assert len(names) == 2
     for name in names:
-        answer = httpx.get(f"{site.url}{name}")
+        answer = httpx.get(f"{site.url}{name}", timeout=PATIENCE_SECONDS)
         assert answer.headers["Cache-Control"] == "max-age=315360000, public, immutable"
         assert answer.headers["Content-Encoding"] == "gzip"
-    assert httpx.get(f"{site.url}/static/keiken.css").status_code == 404
+    assert httpx.get(f"{site.url}/static/keiken.css", timeout=PATIENCE_SECONDS).status_code == 404

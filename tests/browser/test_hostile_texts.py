@@ -14,7 +14,7 @@ from django.test import Client
 from experiences.models import Version
 from marketplace.models import ReplayReport
 from tests import factories
-from tests.browser.conftest import Site
+from tests.browser.conftest import PATIENCE_SECONDS, Site
 from tests.browser.forms import Form, forms_of
 from tests.browser.hostile import TEXTS
 from tests.browser.table import VISITS
@@ -157,7 +157,7 @@ def report_hostile_replay(site: Site, version: Version) -> None:
     report["steps"][0] |= {"stdout": " ".join(TEXTS[:20]), "reason": TEXTS[0], "command": TEXTS[1]}
     report["facts"] |= {"os.id": TEXTS[0], "os.version": TEXTS[13], "host.name": TEXTS[5]}
     url = f"{site.url}/api/v1/experiences/acme/hostile/reports"
-    answer = httpx.post(url, json=report, headers=key.headers)
+    answer = httpx.post(url, json=report, headers=key.headers, timeout=PATIENCE_SECONDS)
     assert answer.status_code == 201, answer.text
     assert ReplayReport.objects.filter(version=version).count() == 1
 

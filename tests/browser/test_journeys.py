@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from experiences.models import Verification, Version
 from licensing.models import Grant
 from marketplace import wording
 from marketplace.models import Rating
-from tests.browser.conftest import Site, listen
+from tests.browser.conftest import PATIENCE_SECONDS, Site, listen
 from tests.browser.hands import Hands, Keyboard, Mouse
 from tests.journeys.conftest import wait_until
 from tests.marketplace.conftest import judge, publish, report_of
@@ -91,6 +92,7 @@ def test_a_stranger_finds_what_fits_signs_up_licenses_it_makes_a_key_and_rates(
     page.goto(f"/organizations/{bakery.slug}/agents")
     hands.write("#agent-name", "oven")
     hands.press("button[value=create_agent]")
+    expect(page.locator("main table")).to_contain_text("oven")
     hands.write("[name=name][id^=id_]", "the oven's")
     hands.press("button[value=issue_key]")
     says(page, language, "This is the new key. It is shown now and never again.")
@@ -102,7 +104,10 @@ def test_a_stranger_finds_what_fits_signs_up_licenses_it_makes_a_key_and_rates(
 
     report = report_of(live_site.world.market.public)
     told = httpx.post(
-        f"{live_site.url}/api/v1{EXPERIENCE}/reports", json=report, headers={"Authorization": f"Bearer {secret}"}
+        f"{live_site.url}/api/v1{EXPERIENCE}/reports",
+        json=report,
+        headers={"Authorization": f"Bearer {secret}"},
+        timeout=PATIENCE_SECONDS,
     )
     assert told.status_code in (200, 201), told.text
     page.goto(EXPERIENCE)
@@ -160,6 +165,7 @@ def test_a_publisher_uploads_a_package_sees_it_proven_and_answers_a_review(
         passed = str(wording.VERDICTS["passed"].label)
     expect(page.locator("main")).to_contain_text(passed)
     hands.press(f"main a[href$='/verifications/{row.pk}']")
+    expect(page).to_have_url(re.compile(rf"/verifications/{row.pk}$"))
     expect(page.locator("main")).to_contain_text("greets")
 
     rating = Rating.objects.get(organization=live_site.world.market.globex)

@@ -13,7 +13,7 @@ import pytest
 from django.conf import settings
 from playwright.sync_api import Page
 
-from tests.browser.conftest import Site
+from tests.browser.conftest import PATIENCE_SECONDS, Site
 
 pytestmark = [pytest.mark.django_db, pytest.mark.slow]
 
@@ -27,7 +27,8 @@ def slow_line(url: str) -> Iterator[str]:
 
     class Line(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            answer = httpx.get(f"{url}{self.path}", headers={"Cookie": self.headers.get("Cookie", "")})
+            cookies = {"Cookie": self.headers.get("Cookie", "")}
+            answer = httpx.get(f"{url}{self.path}", headers=cookies, timeout=PATIENCE_SECONDS)
             kind = answer.headers["Content-Type"]
             self.send_response(answer.status_code)
             self.send_header("Content-Type", kind)

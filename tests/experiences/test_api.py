@@ -214,10 +214,12 @@ def test_the_web_server_never_makes_the_signing_key(
 
 
 @pytest.mark.django_db(transaction=True)
-def test_the_first_to_ask_waits_for_the_signing_worker(sent: list[Any]) -> None:
+def test_the_first_to_ask_waits_for_the_signing_worker(sent: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
     import threading
 
     from django.db import connection
+
+    monkeypatch.setattr(offer_keys, "WAIT_SECONDS", 60.0)
 
     def worker() -> None:
         signing_key()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+import threading
 import uuid
 from datetime import timedelta
 from pathlib import Path
@@ -132,10 +132,11 @@ def test_yanking_and_publishing_at_once_never_lead_to_a_yanked_version() -> None
 def test_the_control_two_at_once_really_overlap() -> None:
     """If this fails, the races above prove nothing: both must look before either writes."""
     factories.organization("acme")
+    both_have_looked = threading.Barrier(2)
 
     def looks_then_writes() -> bool:
         found = Condition.objects.filter(key="control").exists()
-        time.sleep(0.3)
+        both_have_looked.wait(60)
         Condition.objects.create(canonical=str(uuid.uuid4()), key="control", operator="exists", value=True)
         return found
 

@@ -33,7 +33,7 @@ def test_the_program_on_the_page_replays_it(site: Site, tmp_path: Path) -> None:
     publish_free_offer(acme, site, "write-greeting")
     globex.keiken("accept", "acme/write-greeting", "--yes")
 
-    page = httpx.get(f"{site.url}/experiences/acme/write-greeting").text
+    page = httpx.get(f"{site.url}/experiences/acme/write-greeting", timeout=60).text
     [program] = [
         html.unescape(text) for text in re.findall(r"<code>(.*?)</code>", page, re.S) if "from keiken.client" in text
     ]

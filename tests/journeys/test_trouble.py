@@ -66,12 +66,14 @@ def test_a_killed_worker_costs_time_and_never_a_verdict(site: Site, also: str) -
     if also != "nothing else":
         redis.Redis.from_url(settings.REDIS_URL).flushdb()
     verification.refresh_from_db()
-    assert (verification.state, verification.verdict) == ("running", "")
+    assert verification.state in ("running", "queued")  # the lease may have run out meanwhile
+    assert verification.verdict == ""
 
     site.stack.start_worker("verify", "verify")
     wait_until(is_attested, "another worker concludes it")
     verification.refresh_from_db()
-    assert (verification.state, verification.verdict, verification.attempts) == ("done", "passed", 2)
+    assert (verification.state, verification.verdict) == ("done", "passed")
+    assert verification.attempts >= 2
     assert Verification.objects.count() == 1
     assert verification.results.count() == 1
     assert Attestation.objects.count() == 1

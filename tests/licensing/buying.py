@@ -56,6 +56,7 @@ def end_state(row: Order) -> dict[str, Any]:
     grants = row.grants.order_by("experience_id")
     return {
         "state": row.state,
+        "period_start": row.period_start,
         "period_end": row.period_end,
         "ends_with_period": row.ends_with_period,
         "ledger": sorted(map(tuple, sums), key=str),

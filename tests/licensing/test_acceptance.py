@@ -234,7 +234,7 @@ def test_control_without_the_lock_two_acceptances_do_meet_and_the_database_keeps
     """If this fails, the races below might be useless: then the two never met."""
     both_found_none = threading.Barrier(2)
     monkeypatch.setattr(QuerySet, "select_for_update", lambda self, **_options: self)
-    monkeypatch.setattr("licensing.services.agreeing.close_ended", lambda *_parts: both_found_none.wait(timeout=10))
+    monkeypatch.setattr("licensing.services.agreeing.close_ended", lambda *_parts: both_found_none.wait(timeout=60))
     results = at_once(committed_shop.accept, committed_shop.accept)
     assert sorted(type(result).__name__ for result in results) == ["Grant", "IntegrityError"]
     assert any("grant_open_once" in str(result) for result in results if isinstance(result, IntegrityError))

@@ -9,11 +9,12 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.db.models import Model
 
 from accounts.actors import AGENT_SCOPES, Actor
 from accounts.domain.refusals import Refusal
 from accounts.services.create_agent import create_agent
-from licensing.models import CountedReplay, Grant, Offer, Order, Seat
+from licensing.models import Acceptance, CountedReplay, Grant, Offer, Order, Seat
 from licensing.services import agreeing, count_replay, place_order, take_seat
 from licensing.services.create_offer import Pricing, create_offer
 from tests import factories
@@ -23,7 +24,7 @@ from tests.licensing.conftest import Shop
 
 pytestmark = pytest.mark.django_db(transaction=True)
 MANY = 50
-HANDS = 20
+HANDS = 16
 """Threads with a connection each: as many as the server has room for beside other tests."""
 
 
@@ -94,6 +95,7 @@ def test_of_fifty_buyers_ten_get_the_last_ten_licenses(committed_shop: Shop) -> 
 def test_without_the_lock_more_than_ten_are_sold(committed_shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(agreeing, "locked_offer", lambda pk: Offer.objects.get(pk=pk))
     monkeypatch.setattr(place_order, "next_number", lambda: uuid.uuid4().int % 2**31)
+    pause_before_writing(monkeypatch, Acceptance)
     offer = offer_of(committed_shop, stock=10)
     assert codes(race(buyers(committed_shop, offer)))[""] > 10
 
@@ -108,6 +110,7 @@ def test_of_fifty_agents_ten_get_a_seat(committed_shop: Shop) -> None:
 
 def test_without_the_lock_more_than_ten_are_seated(committed_shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(take_seat, "locked_grant", unlocked_grant)
+    pause_before_writing(monkeypatch, Seat)
     grant = licensed(committed_shop, seats=10)
     seated = agents(committed_shop)
     results = race([lambda actor=actor: take_seat.take_seat(actor=actor, grant=grant) for actor in seated])
@@ -129,15 +132,25 @@ def test_without_the_lock_more_than_one_hundred_are_counted(
     committed_shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(count_replay, "locked_grant", unlocked_grant)
+    pause_before_writing(monkeypatch, CountedReplay)
     grant = licensed(committed_shop, replays_quota=100)
     assert codes(race(two_hundred(grant)))[""] > 100
 
 
 def unlocked_grant(pk: uuid.UUID) -> Grant:
-    """As if nobody else counted. The pause stands for a busy machine, on which others run in between."""
-    grant = Grant.objects.select_related("acceptance__offer__terms").get(pk=pk)
-    time.sleep(0.02)
-    return grant
+    """As if nobody else counted."""
+    return Grant.objects.select_related("acceptance__offer__terms").get(pk=pk)
+
+
+def pause_before_writing(monkeypatch: pytest.MonkeyPatch, model: type[Model]) -> None:
+    """Stands for a busy machine, on which others run between the look at what is left and the taking of it."""
+    create = model.objects.create
+
+    def late(**fields: Any) -> Model:
+        time.sleep(0.05)
+        return create(**fields)
+
+    monkeypatch.setattr(model.objects, "create", late)
 
 
 def test_the_same_receipt_from_many_hands_is_counted_once(committed_shop: Shop) -> None:

@@ -181,6 +181,13 @@ def test_a_person_of_the_publisher_and_a_key_not_used_for_long_go_the_long_way(
     assert door.get(PACKAGE, own)[0] == "599 long way"
 
 
+@pytest.fixture
+def one_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The clock stands still, so that no minute ends in between and counting does not begin anew."""
+    monkeypatch.setattr("marketplace.frontdoor.time.time", lambda: 1_000_000_000.0)
+
+
+@pytest.mark.usefixtures("one_minute")
 def test_the_rate_limit_is_the_same_counter(market: Market, key: factories.Key, door: Door) -> None:
     market.grant()
     door.door._limit = 5
@@ -190,6 +197,7 @@ def test_the_rate_limit_is_the_same_counter(market: Market, key: factories.Key, 
     assert [cache.get(name.decode().split(":", 2)[2]) for name in door.door._redis.keys("*rate:known:key-*")] == [7]
 
 
+@pytest.mark.usefixtures("one_minute")
 def test_what_is_counted_in_advance_is_never_more_than_the_limit(
     market: Market, key: factories.Key, door: Door
 ) -> None:

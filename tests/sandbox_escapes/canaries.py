@@ -127,7 +127,7 @@ def program(_place: Place) -> Iterator[Outside]:
     path.chmod(0o777)
     outside = Watched(folder)
     try:
-        with subprocess.Popen([str(path), "0.4"]) as process:
+        with subprocess.Popen([str(path), "1.5"]) as process:
             outside.env = {"EXE": f"/proc/{process.pid}/exe"}
             yield outside
             process.kill()

@@ -79,7 +79,7 @@ def tree(folder: Path) -> dict[str, tuple[int, int, bytes]]:
     return found
 
 
-def until(condition: Callable[[], bool], seconds: float = 5) -> bool:
+def until(condition: Callable[[], bool], seconds: float = 60) -> bool:
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:
@@ -97,7 +97,7 @@ class Before:
             evaluator.evaluate("true", {})
         self.descendants, self.mounts, self.groups = descendants(), mounts(), empty_groups()
 
-    def left(self, seconds: float = 5) -> list[str]:
+    def left(self, seconds: float = 60) -> list[str]:
         """Empty once nothing is left, else what is still there after the time a kernel may need for ends.
 
         One clean look is enough: an empty control group may for a moment also be that of a sandbox beside this test.

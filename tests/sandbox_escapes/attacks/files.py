@@ -156,7 +156,7 @@ ATTACKS = [
         script="""# As CVE-2019-5736: keep the runtime's program by its link in /proc, open it for writing when it is free.
         my @held; for my $p (-e '/job/scripts' ? (1, $$, getppid()) : (), $ENV{EXE} =~ /(\\d+)/) {
             sysopen(my $f, "/proc/$p/exe", 0x200000) or next; push @held, $f }
-        for (1 .. 40) { for (@held) { open(my $w, '>>', '/proc/self/fd/' . fileno($_)) and through('open for writing') }
+        for (1 .. (-e '/job/scripts' ? 40 : 300)) { for (@held) { open(my $w, '>>', '/proc/self/fd/' . fileno($_)) and through('open for writing') }
             nap(0.03) }
         refused("@{[scalar @held]} held, none written");""",
     ),

@@ -19,6 +19,7 @@ _PASSED = (
 _LIE = {"verdict": "failed", "code": "check_failed", "got_through": is_believed, "expect": ["file('work/done').exists"]}
 _STEERING = "\x1b\x07\x08\x9b\x9d\x00\r\u202e\u2066"
 _READ_SECONDS = 1.0
+_BLOCKED_SECONDS = 3.0
 
 
 def _steers(seen: Seen) -> bool:
@@ -38,7 +39,7 @@ def _blocks(read: Read) -> str:
     """Whether somebody who reads it waits for ever (until what the attack left opens the other end)."""
     reader = threading.Thread(target=read, args=("work/report",), daemon=True)
     reader.start()
-    reader.join(_READ_SECONDS)
+    reader.join(_BLOCKED_SECONDS)
     return f"{THROUGH} the reader is blocked" if reader.is_alive() else ""
 
 
@@ -84,7 +85,7 @@ def _swapping(make: str) -> str:
     return (
         make
         + """if (!fork()) { close $_ for *STDOUT, *STDERR;
-            for (1 .. 400_000) { syscall($NR{renameat2}, -100, my $a = 'work/report', -100, my $b = 'work/other', 2) == 0
+            for (1 .. 10_000_000) { syscall($NR{renameat2}, -100, my $a = 'work/report', -100, my $b = 'work/other', 2) == 0
                 or do { rename('work/report', 'work/t'); rename('work/other', 'work/report'); rename('work/t', 'work/other') } }
             POSIX::_exit(0) }
         nap(0.05); claim('[refused]', 'swapping');"""
@@ -136,7 +137,7 @@ ATTACKS = [
     Attack(
         name="fifo_read_back",
         script="""POSIX::mkfifo('work/report', 0644) or die $!;
-        if (!fork()) { close $_ for *STDOUT, *STDERR; nap(2); sysopen(my $w, 'work/report', O_WRONLY | O_NONBLOCK);
+        if (!fork()) { close $_ for *STDOUT, *STDERR; nap(9); sysopen(my $w, 'work/report', O_WRONLY | O_NONBLOCK);
             POSIX::_exit(0) } refused('left a pipe instead of a file');""",
         probe=_blocks,
         expect=["file('work/report').kind == 'other'"],

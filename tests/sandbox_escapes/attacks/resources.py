@@ -22,7 +22,7 @@ ATTACKS = [
     ),
     Attack(
         name="memory_bomb_by_children",
-        script="""my @born; for (1 .. 4) { my $c = fork(); if (!$c) { my $x = 'x' x (40 << 20); nap(0.5); POSIX::_exit(9) }
+        script="""my @born; for (1 .. 4) { my $c = fork(); if (!$c) { my $x = 'x' x (40 << 20); nap(2); POSIX::_exit(9) }
             push @born, $c } my $n = grep { waitpid($_, 0); $? == 9 << 8 } @born;
         $n == 4 ? through('160 MiB in four children') : refused("$n of 4 lived");""",
     ),
@@ -100,9 +100,9 @@ ATTACKS = [
     ),
     Attack(
         name="endless_background",
-        seconds=1,
+        seconds=3,
         script="""# What it leaves holds its standard output, so that a reader waits for an end that never comes.
-        if (!fork()) { nap(0.1) for 1 .. 30; open(my $f, '>>', 'work/late'); print "[through]\\n"; exit 0 }
+        if (!fork()) { nap(0.1) for 1 .. 50; open(my $f, '>>', 'work/late'); print "[through]\\n"; exit 0 }
         refused('left somebody who talks');""",
     ),
     Attack(

@@ -107,15 +107,18 @@ class Proxy:
                 continue
             thread = threading.Thread(target=self._serve_and_free, args=[client], daemon=True)
             with self._lock:
+                if self._is_ending:
+                    client.close()
+                    return
                 self._threads.add(thread)
-            thread.start()
+                thread.start()
 
     def end(self, seconds: float = 2.0) -> None:
         """Cut every connection, so that all of them are noted."""
-        self._is_ending = True
         with contextlib.suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         with self._lock:
+            self._is_ending = True
             live, threads = list(self._live), list(self._threads)
         for one in live:
             with contextlib.suppress(OSError):

@@ -25,6 +25,8 @@ from keiken.sandbox.protocol import Connection, Environment, FileState, Isolatio
 from keiken.sandbox.session import BASE_ENVIRONMENT
 
 _END_SECONDS = 30.0
+_TOLD_SECONDS = 10.0
+"""A cluster tells the end of a container some time after the connection into it has broken."""
 _KINDS = {"RLIMIT_CORE": 4, "RLIMIT_FSIZE": 1, "RLIMIT_NOFILE": 7, "RLIMIT_STACK": 3, "RLIMIT_MEMLOCK": 8}
 """The numbers of the kernel's resources that are set for each process; processes are the cluster's to limit."""
 _FRAME_HEAD = struct.Struct(">cI")
@@ -199,6 +201,23 @@ class KubernetesSandbox:
 
     def _why_lost(self, lost: Exception) -> RunReason:
         """From the cluster: whether memory ended it. Raises SandboxUnavailable when it was not the package's doing."""
+        deadline = time.monotonic() + _TOLD_SECONDS
+        while (ended := self._ended(lost)) is None:
+            is_late = time.monotonic() > deadline
+            # A container that has just ended is one in which nothing can be started: a failure like any other.
+            if isinstance(lost, SandboxUnavailable) and (is_late or lost.code != "kubernetes_failed"):
+                raise lost
+            if is_late:
+                raise SandboxUnavailable(
+                    "sandbox_lost",
+                    _("The connection to the sandbox was lost: {why}").format(why=lost),
+                    _("Try again."),
+                ) from lost
+            time.sleep(0.1)
+        return "out_of_memory" if ended.get("reason") == "OOMKilled" else "killed"
+
+    def _ended(self, lost: Exception) -> dict[str, Any] | None:
+        """How the job's container ended; None while it runs. Raises SandboxUnavailable when the cluster ended it."""
         found = self._api.pod(self.pod)
         status = (found or {}).get("status", {})
         if found is None or status.get("reason") in ("Evicted", "NodeLost", "Preempting", "DeadlineExceeded"):
@@ -207,16 +226,7 @@ class KubernetesSandbox:
                 _("The cluster ended the sandbox: {why}").format(why=status.get("reason") or _("the Pod is gone")),
                 _("Try again; the cluster's events for this Pod say more."),
             ) from lost
-        ended = _terminated(found, manifests.JOB)
-        if ended is None:
-            if isinstance(lost, SandboxUnavailable):
-                raise lost
-            raise SandboxUnavailable(
-                "sandbox_lost",
-                _("The connection to the sandbox was lost: {why}").format(why=lost),
-                _("Try again."),
-            ) from lost
-        return "out_of_memory" if ended.get("reason") == "OOMKilled" else "killed"
+        return _terminated(found, manifests.JOB)
 
     def _result(self, ended: dict[str, Any], output: _Output, seconds: float) -> RunResult:
         status, failed = int(ended.get("status", 9)), str(ended.get("failed", ""))
