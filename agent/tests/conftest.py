@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 import sandboxes
+from clusters import cluster, running_cluster
+
+__all__ = ["cluster", "running_cluster"]
 
 
 @pytest.fixture(scope="module", params=["bubblewrap", "oci"])

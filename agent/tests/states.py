@@ -38,3 +38,15 @@ class MappedState:
     def port(self, number: int) -> dict[str, Any]:
         self.asked.append(f"port {number}")
         return {"open": number in self.ports}
+
+
+FILES = {
+    "work/a.txt": b"one\ntwo\n",
+    "work/empty": b"",
+    "work/latin1": b"caf\xe9",
+    "work/data.json": b'{"items": [{"price": 3}], "name": "\xe6\x97\xa5\xe6\x9c\xac"}',
+    "work/trap.json": b'{"@bytes": "!!", "@map": [1]}',
+    "work/bytes.json": b'{"@bytes": "!!"}',
+    "work/map.json": b'{"@map": 3}',
+    "work/list.csv": b'name,total\r\nA,1\r\n"B, C",2\r\n',
+}

@@ -3,51 +3,18 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
-from memory_sandbox import Command, MemorySandbox, ran
+from memory_replays import COMMANDS, FACTS, run, statuses
+from memory_sandbox import MemorySandbox, ran
 from replays import package
 
 from keiken.errors import SandboxUnavailable
 from keiken.replay.engine import replay
-from keiken.replay.report import Report
 from keiken.replay.request import Replay
 from keiken.sandbox.protocol import FileState
-
-FACTS = {"os.family": "linux", "os.id": "debian", "tool.openssl": "3.0.2", "host.memory_mib": 1024}
-
-
-def touch(box: MemorySandbox, argv: Sequence[str], _env: Mapping[str, str]) -> Any:
-    for path in argv[1:]:
-        box.files[path] = b"made"
-    return ran(0, "done\n")
-
-
-def echo(_box: MemorySandbox, argv: Sequence[str], _env: Mapping[str, str]) -> Any:
-    return ran(0, " ".join(argv[1:]) + "\n")
-
-
-def fail(_box: MemorySandbox, _argv: Sequence[str], _env: Mapping[str, str]) -> Any:
-    return ran(1)
-
-
-COMMANDS: dict[str, Command] = {"touch": touch, "echo": echo, "false": fail}
-
-
-def run(
-    folder: Path, box: MemorySandbox | None = None, *, request: Mapping[str, Any] | None = None, **manifest: Any
-) -> tuple[Report, MemorySandbox]:
-    box = box or MemorySandbox(COMMANDS)
-    job = Replay(package=package(folder, **manifest), executor=lambda: box, **{"facts": FACTS, **(request or {})})
-    return replay(job), box
-
-
-def statuses(report: Report) -> list[str]:
-    return [step.status for step in report.steps]
-
 
 # --- refusals: nothing is touched
 
@@ -272,122 +239,6 @@ def test_a_text_that_happens_to_say_exit_code_takes_no_check_away(tmp_path: Path
     assert "result.exit_code is 1" in report.reason
 
 
-# --- retrying never repeats an effect that the step did not allow
-
-
-def _flaky(after: int) -> tuple[MemorySandbox, list[int]]:
-    count = [0]
-
-    def command(_box: MemorySandbox, _argv: Sequence[str], _env: Mapping[str, str]) -> Any:
-        count[0] += 1
-        return ran(0 if count[0] > after else 1)
-
-    return MemorySandbox({"echo": command}), count
-
-
-def test_a_step_without_retry_is_tried_once(tmp_path: Path) -> None:
-    box, count = _flaky(1)
-    report, _box = run(tmp_path, box, steps=[{"id": "a", "run": ["echo"]}])
-    assert (report.outcome, count) == ("diverged", [1])
-
-
-ABSENT = ["!file('work/out').exists"]
-QUICK = {"attempts": 3, "delay_seconds": 0.01}
-
-
-def test_a_step_that_declares_it_is_tried_again_and_says_so(tmp_path: Path) -> None:
-    box, count = _flaky(2)
-    report, _box = run(tmp_path, box, steps=[{"id": "a", "run": ["echo"], "requires": ABSENT, "retry": QUICK}])
-    assert (report.outcome, count, report.steps[0].attempts) == ("succeeded", [3], 3)
-    assert report.steps[0].reason.startswith("attempt 1: ")
-    assert "attempt 2: " in report.steps[0].reason
-    assert [(check.kind, check.holds) for check in report.steps[0].checks] == [("requires", True), ("expect", True)]
-
-
-def _appending(exit_code: int, *, then: str = "") -> MemorySandbox:
-    """A command with an effect that must not happen twice; ``then`` appears a moment after it."""
-
-    def command(box: MemorySandbox, _argv: Sequence[str], _env: Mapping[str, str]) -> Any:
-        box.files["work/ledger"] = box.files.get("work/ledger", b"") + b"paid\n"
-        if then:
-            box.files["work/out"] = b""
-        return ran(exit_code)
-
-    return MemorySandbox({"echo": command})
-
-
-def test_without_requires_an_effect_is_never_repeated(tmp_path: Path) -> None:
-    report, box = run(tmp_path, _appending(1), steps=[{"id": "a", "run": ["echo"], "retry": QUICK}])
-    assert (report.outcome, report.code, report.steps[0].attempts) == ("diverged", "check_failed", 1)
-    assert box.files["work/ledger"] == b"paid\n"
-    assert "no 'requires' of the step says that its effect is not there" in report.reason
-
-
-def test_when_requires_say_that_the_effect_is_there_it_is_not_repeated(tmp_path: Path) -> None:
-    step = {"id": "a", "run": ["echo"], "requires": ABSENT, "retry": QUICK}
-    report, box = run(tmp_path, _appending(1, then="work/out"), steps=[step])
-    assert (report.outcome, report.steps[0].attempts) == ("diverged", 1)
-    assert box.files["work/ledger"] == b"paid\n"
-    assert "this does not hold any more: !file('work/out').exists" in report.reason
-
-
-def test_what_is_not_carried_out_again_is_looked_at_again(tmp_path: Path) -> None:
-    box = _appending(0)
-    looks = [0]
-    paths = box.read
-
-    def read(path: str) -> Any:
-        # As a service that listens only a moment after it was started.
-        if path == "work/ready":
-            looks[0] += 1
-            if looks[0] == 3:
-                box.files["work/ready"] = b""
-        return paths(path)
-
-    box.read = read  # type: ignore[method-assign]
-    retry = {"attempts": 5, "delay_seconds": 0.01}
-    report, _box = run(tmp_path, box, steps=[{"id": "a", "run": ["echo"], "retry": retry,
-                                              "expect": ["file('work/ready').exists"]}])  # fmt: skip
-    assert (report.outcome, report.steps[0].attempts) == ("succeeded", 1), report.reason
-    assert box.files["work/ledger"] == b"paid\n"
-    assert "it was not carried out again" in report.steps[0].reason
-
-
-@pytest.mark.parametrize("reason", ["timeout", "killed"])
-def test_an_action_that_was_stopped_may_have_done_its_work(tmp_path: Path, reason: Any) -> None:
-    def command(box: MemorySandbox, _argv: Sequence[str], _env: Mapping[str, str]) -> Any:
-        box.files["work/ledger"] = box.files.get("work/ledger", b"") + b"paid\n"
-        return ran(137, reason=reason)
-
-    box = MemorySandbox({"echo": command})
-    report, _box = run(tmp_path, box, steps=[{"id": "a", "run": ["echo"], "retry": QUICK}])
-    assert (report.outcome, report.code, report.steps[0].attempts) == ("failed", reason, 1)
-    assert box.files["work/ledger"] == b"paid\n"
-
-
-@pytest.mark.parametrize(
-    ("method", "attempts"), [("GET", 3), ("HEAD", 3), ("PUT", 3), ("DELETE", 3), ("POST", 1), ("PATCH", 1)]
-)
-def test_only_a_request_that_is_idempotent_is_sent_again_without_requires(
-    tmp_path: Path, method: str, attempts: int
-) -> None:
-    step = {"id": "a", "http": {"method": method, "url": "http://localhost:8080/"}, "retry": QUICK}
-    report, box = run(tmp_path, steps=[step])
-    assert (report.code, report.steps[0].attempts) == ("not_reached", attempts)
-    assert box.calls.count("connect localhost:8080") == attempts
-
-
-def test_what_is_not_permitted_is_not_tried_again(tmp_path: Path) -> None:
-    retry = {"attempts": 5, "delay_seconds": 0.01}
-    fields = {
-        "parameters": {"command": {"type": "string"}},
-        "steps": [{"id": "a", "run": ["${{ parameters.command }}"], "retry": retry, "expect": ["result.error != ''"]}],
-    }
-    report, box = run(tmp_path, request={"parameters": {"command": "curl"}}, **fields)
-    assert (report.outcome, report.code, report.steps[0].attempts) == ("failed", "command_not_permitted", 1)
-    assert box.calls == ["close"]
-
-
 @pytest.mark.parametrize("path", ["assets/x", "work/../assets/x", "/etc/passwd", "work", "work/./x", "../x", "work//x"])
 def test_a_file_action_cannot_leave_what_is_declared(tmp_path: Path, path: str) -> None:
     fields = {
@@ -529,32 +380,3 @@ def test_everything_together_has_a_time(tmp_path: Path) -> None:
     assert (report.outcome, report.code) == ("failed", "timeout")
     assert [step.status for step in report.undo] == ["succeeded"]
     assert report.duration_seconds < 50
-
-
-def test_the_report_is_whole_json_that_a_database_takes(tmp_path: Path) -> None:
-    report, _box = run(
-        tmp_path,
-        parameters={"name": {"type": "string", "default": "日本"}},
-        steps=[{"id": "a", "run": ["echo", "\x1b[31m\u202e", "x"], "outputs": {"x": "'a\\x00b'"}}],
-    )
-    text = report.model_dump_json()
-    assert "\\u0000" not in text
-    assert "\\u001b" not in text
-    assert Report.model_validate_json(text) == report
-    assert report.steps[0].outputs == {"x": "a\\0b"}
-    assert report.steps[0].stdout == "\\x1b[31m\\u202e x\n"
-
-
-def test_an_output_is_no_place_for_a_file(tmp_path: Path) -> None:
-    box = MemorySandbox({"echo": lambda *_call: ran(0, "x" * 100_000)})
-    report, _box = run(tmp_path, box, steps=[{"id": "a", "run": ["echo"], "outputs": {"all": "result.stdout"}}])
-    assert (report.outcome, report.code) == ("diverged", "output_too_large")
-
-
-def test_a_large_report_is_cut_until_it_can_be_sent(tmp_path: Path) -> None:
-    box = MemorySandbox({"echo": lambda *_call: ran(0, "日" * 50_000)})
-    step = {"run": ["echo"], "outputs": {"all": "trim(replace(result.stdout, '日日日', '月'))"}}
-    report, _box = run(tmp_path, box, steps=[{"id": f"s{n}", **step} for n in range(120)])
-    assert report.outcome == "succeeded"
-    assert len(report.model_dump_json().encode()) <= 3 << 20
-    assert report.steps[0].outputs == {"all": "left out: the report was too large"}

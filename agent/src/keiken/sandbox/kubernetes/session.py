@@ -216,7 +216,7 @@ class KubernetesSandbox:
             time.sleep(0.1)
         return "out_of_memory" if ended.get("reason") == "OOMKilled" else "killed"
 
-    def _ended(self, lost: Exception) -> dict[str, Any] | None:
+    def _ended(self, lost: Exception) -> Mapping[str, Any] | None:
         """How the job's container ended; None while it runs. Raises SandboxUnavailable when the cluster ended it."""
         found = self._api.pod(self.pod)
         status = (found or {}).get("status", {})
