@@ -37,12 +37,16 @@ def _die_with_parent() -> None:
 
 
 def free_port() -> int:
-    """Below those that the kernel gives to outgoing connections, one of which could take it before its server does."""
-    while True:
+    """Below those that kernels usually give to outgoing connections, one of which could take it before its server does.
+
+    Raises SupervisorError.
+    """
+    for _turn in range(100):
         port = random.randrange(20_000, 32_000)
         with socket.socket() as probe, contextlib.suppress(OSError):
             probe.bind(("127.0.0.1", port))
             return port
+    raise SupervisorError("No port of this machine's loopback is free. See what uses those from 20000 to 31999.")
 
 
 @dataclass

@@ -299,3 +299,27 @@ def test_at_the_end_every_connection_is_cut_and_noted(host: Host) -> None:
         assert [note["host"] for note in one.proxy.log.take(10)] == ["shop.test"]
         with pytest.raises(OSError):
             one.open().recv(1)
+
+
+def test_what_begins_while_it_ends_is_cut_and_noted_too(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As when a name is looked up for long: the request must not leave when nobody would tell of it any more."""
+    looking, may_go_on = threading.Event(), threading.Event()
+    with way(host) as one:
+        reachable = one.proxy._rules.reachable
+
+        def slow(name: str, port: int) -> list[str]:
+            looking.set()
+            may_go_on.wait(SECONDS)
+            return reachable(name, port)
+
+        monkeypatch.setattr(one.proxy._rules, "reachable", slow)
+        with one.open() as client:
+            client.sendall(f"GET http://shop.test:{host.port}/a HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+            assert looking.wait(SECONDS)
+            ending = threading.Thread(target=one.proxy.end, args=[SECONDS])
+            ending.start()
+            assert client.recv(65_536) == b""
+            may_go_on.set()
+            ending.join(SECONDS)
+        assert [note["host"] for note in one.proxy.log.take(10)] == ["shop.test"]
+    assert not any(host.received)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from memory_replays import run
+from memory_replays import COMMANDS, run
 from memory_sandbox import MemorySandbox, ran
 
 from keiken.replay.report import Report
+from keiken.sandbox.protocol import Connection
 
 
 def test_the_report_is_whole_json_that_a_database_takes(tmp_path: Path) -> None:
@@ -37,3 +38,19 @@ def test_a_large_report_is_cut_until_it_can_be_sent(tmp_path: Path) -> None:
     assert report.outcome == "succeeded"
     assert len(report.model_dump_json().encode()) <= 3 << 20
     assert report.steps[0].outputs == {"all": "left out: the report was too large"}
+
+
+def test_what_was_asked_of_the_network_is_told_although_the_end_was_interrupted(tmp_path: Path) -> None:
+    class Interrupted(MemorySandbox):
+        asked = [Connection(host="shop.test", port=443, method="CONNECT")]
+
+        def connections(self) -> list[Connection]:
+            told, self.asked = self.asked, []
+            return told
+
+        def close(self) -> None:
+            raise KeyboardInterrupt
+
+    report, _box = run(tmp_path, Interrupted(COMMANDS), steps=[{"id": "a", "run": ["echo"]}])
+    assert (report.outcome, report.code) == ("error", "interrupted")
+    assert [one.host for one in report.network] == ["shop.test"]

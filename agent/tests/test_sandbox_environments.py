@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
-from sandboxes import opened, package_at, perl, processes_mentioning, shell
+from sandboxes import opened, package_at, perl, processes_mentioning, shell, until
 
 import keiken
 from keiken.errors import SandboxUnavailable, UsageError
@@ -233,17 +233,32 @@ def test_interpreters_and_companions_of_a_declared_command_may_be_executed(tmp_p
     assert not any(path.endswith("/python3") for path in found)
 
 
-def test_of_a_build_whose_owner_is_killed_nothing_runs_on_and_nothing_stays_mounted(tmp_path: Path) -> None:
-    work = f"mount -t tmpfs none {tmp_path} && touch {tmp_path}/seen && sleep 300 & echo 'I: begun' >&2; wait"
-    program = "import sys; from keiken.sandbox import debian; debian._run_mmdebstrap(['sh', '-c', sys.argv[1]], print)"
+OWNER = """
+import sys
+from keiken.sandbox import debian
+def say(text):
+    print(text)
+    if sys.argv[2] == "gives up":
+        raise KeyboardInterrupt
+try:
+    debian._run_mmdebstrap(["sh", "-c", sys.argv[1]], say)
+except KeyboardInterrupt:
+    sys.stdin.read()
+"""
+
+
+@pytest.mark.parametrize("owner_then", ["is killed", "gives up"])
+def test_a_build_ends_with_its_owner_and_nothing_stays_mounted(tmp_path: Path, owner_then: str) -> None:
+    work = f"mount -t tmpfs none {tmp_path} && touch {tmp_path}/seen && echo 'I: begun' >&2; sleep 300 & wait"
     as_root = [] if os.geteuid() == 0 else ["unshare", "--user", "--map-root-user"]
-    with subprocess.Popen([*as_root, sys.executable, "-uc", program, work], stdout=subprocess.PIPE) as owner:
+    argv = [*as_root, sys.executable, "-uc", OWNER, work, owner_then]
+    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as owner:
         assert owner.stdout is not None
         assert owner.stdout.readline() == b"begun\n"
+        if owner_then == "is killed":
+            owner.kill()
+            owner.wait()
+        assert until(lambda: set(processes_mentioning(str(tmp_path))) <= {owner.pid})
         owner.kill()
-    deadline = time.monotonic() + 30
-    while left := processes_mentioning(str(tmp_path)):
-        assert time.monotonic() < deadline, left
-        time.sleep(0.02)
     assert str(tmp_path) not in Path("/proc/self/mountinfo").read_text()
     assert list(tmp_path.iterdir()) == []

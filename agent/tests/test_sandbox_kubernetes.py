@@ -9,11 +9,12 @@ from typing import Any
 
 import pytest
 from clusters import ENVIRONMENT, IMAGE, opened, shell
-from kubernetes_double import Cluster
+from kubernetes_double import Cluster, Trouble
 from sandboxes import package_at
 
 from keiken.errors import Failed, SandboxUnavailable
-from keiken.sandbox.kubernetes import manifests
+from keiken.sandbox.kubernetes import manifests, session
+from keiken.sandbox.kubernetes.channels import Execution, ExecutionLost
 from keiken.sandbox.kubernetes.driver import KubernetesDriver
 from keiken.sandbox.protocol import Limits
 
@@ -224,6 +225,27 @@ def test_a_job_that_ends_its_first_process_ends_itself(cluster: Cluster, package
         assert shell(sandbox, "kill 1; sleep 20").reason == "killed"
         assert shell(sandbox, "true").reason == "killed"
         sandbox.settle()
+
+
+def test_a_connection_that_breaks_while_the_container_lives_is_nobodys_verdict(
+    cluster: Cluster, package: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_arguments: object) -> None:
+        raise ExecutionLost("no close frame received or sent")
+
+    monkeypatch.setattr(session, "_TOLD_SECONDS", 0.3)
+    with opened(package) as sandbox:
+        with monkeypatch.context() as patch:
+            patch.setattr(Execution, "receive", broken)
+            with pytest.raises(SandboxUnavailable, match="no close frame") as lost:
+                shell(sandbox, "true")
+        assert lost.value.code == "sandbox_lost"
+        cluster.troubles.append(Trouble("GET", "/exec$", 500, times=99))
+        with pytest.raises(SandboxUnavailable) as lost:
+            shell(sandbox, "true")
+        assert lost.value.code == "kubernetes_failed"
+        cluster.troubles.clear()
+        assert shell(sandbox, "echo on").stdout == b"on\n"
 
 
 def test_a_pod_that_the_cluster_ends_is_nobodys_verdict(cluster: Cluster, package: Path) -> None:

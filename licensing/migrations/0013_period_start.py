@@ -1,6 +1,6 @@
 from django.db import migrations, models
 
-# What was reckoned until now; the next settlement of an order writes what its provider says.
+# What was reckoned until now, trials included; the next settlement of an order writes what its provider says.
 RECKONED = """
 UPDATE licensing_order AS o
 SET period_start = o.period_end - CASE f.interval WHEN 'year' THEN INTERVAL '1 year' ELSE INTERVAL '1 month' END

@@ -135,9 +135,11 @@ class _Run:
             self._carry_out(sandbox)
         finally:
             self.state.opened = None
-            sandbox.close()
-            self.way_out.collect(sandbox)
-            self.report.network = self.way_out.records()
+            try:
+                sandbox.close()
+                self.way_out.collect(sandbox)
+            finally:
+                self.report.network = self.way_out.records()
 
     # --- carrying out
 

@@ -201,6 +201,10 @@ def _run_mmdebstrap(command: list[str], progress: Progress) -> None:
                 last.append(line.rstrip())
                 if line.startswith("I: "):
                     progress(line[3:].strip())
+        except BaseException:  # an interruption, or nobody to tell of it any more: all of it ends with this process
+            process.kill()
+            process.wait()
+            raise
         finally:
             timer.cancel()
     if process.returncode != 0:

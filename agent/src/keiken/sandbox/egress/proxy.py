@@ -82,6 +82,10 @@ class _Exhausted(OSError):
     """A bound was reached."""
 
 
+class _Ending(OSError):
+    """Nothing is begun any more: ``end`` has cut what there was, and would not know of more."""
+
+
 class Proxy:
     """Serves one sandbox until ``end``."""
 
@@ -102,14 +106,12 @@ class Proxy:
                 client, _peer = self._listener.accept()
             except OSError:
                 return
+            note = Note(began=time.monotonic())
             if not self._free.acquire(blocking=False):
-                self._turn_away(client)
+                self._turn_away(client, note)
                 continue
-            thread = threading.Thread(target=self._serve_and_free, args=[client], daemon=True)
+            thread = threading.Thread(target=self._serve_and_free, args=[client, note], daemon=True)
             with self._lock:
-                if self._is_ending:
-                    client.close()
-                    return
                 self._threads.add(thread)
                 thread.start()
 
@@ -127,17 +129,18 @@ class Proxy:
         for thread in threads:
             thread.join(max(0.0, deadline - time.monotonic()))
 
-    def _turn_away(self, client: socket.socket) -> None:
-        self.log.add(Note(code="too_many_connections", began=time.monotonic()))
+    def _turn_away(self, client: socket.socket, note: Note) -> None:
+        note.code = "too_many_connections"
+        self.log.add(note)
         with client:
             client.settimeout(0.2)
             with contextlib.suppress(OSError, h11.ProtocolError):
                 _deny(h11.Connection(h11.SERVER), client, "too_many_connections", "all connections are in use")
 
-    def _serve_and_free(self, client: socket.socket) -> None:
+    def _serve_and_free(self, client: socket.socket, note: Note) -> None:
         try:
-            with self._held(client):
-                self._serve_one(client)
+            with contextlib.suppress(_Ending), self._held(client):
+                self._serve_one(client, note)
         finally:
             self._free.release()
             with self._lock:
@@ -145,18 +148,19 @@ class Proxy:
 
     @contextlib.contextmanager
     def _held(self, one: socket.socket) -> Any:
-        """The socket, known to ``end`` while it is open and cut when its time is over."""
-        with self._lock:
-            self._live.add(one)
-        try:
-            with one:
-                yield one
-        finally:
+        """The socket, known to ``end`` while it is open and cut when its time is over. Raises _Ending."""
+        with one:
             with self._lock:
-                self._live.discard(one)
+                if self._is_ending:
+                    raise _Ending
+                self._live.add(one)
+            try:
+                yield one
+            finally:
+                with self._lock:
+                    self._live.discard(one)
 
-    def _serve_one(self, client: socket.socket) -> None:
-        note = Note(began=time.monotonic())
+    def _serve_one(self, client: socket.socket, note: Note) -> None:
         asking = h11.Connection(h11.SERVER, max_incomplete_event_size=exchange.HEAD_BYTES)
         try:
             self._answer(asking, client, note)
