@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from django.core.cache import cache
 from django.db import connection
 
 from accounts.models import AuditEntry, Organization
+from experiences import embedding
 from experiences.models import (
     Attestation,
     Blob,
@@ -26,10 +27,12 @@ from experiences.models import (
 )
 from experiences.services.claim import claim
 from experiences.services.conclude import conclude
+from experiences.services.embed_listings import embed_listings
 from experiences.services.proving import Seen
 from keiken.replay.report import Report, ScenarioVerdict
 from keiken.sandbox.protocol import Capability, Environment
 from tests import factories
+from tests.embedding_server import DIMENSIONS, KEY, Endpoint, embedding_endpoint
 from tests.packages import package_bytes
 
 sys.path.append(str(Path(__file__).resolve().parents[2] / "agent" / "tests"))
@@ -174,3 +177,37 @@ def at_once(*calls: Callable[[], Any]) -> list[Any]:
     for thread in threads:
         thread.join(60)
     return results
+
+
+def configure(settings: Any, url: str, **more: Any) -> None:
+    values = {
+        "embedding_url": url,
+        "embedding_api_key": KEY,
+        "embedding_model": "concepts",
+        "embedding_dimensions": DIMENSIONS,
+        **more,
+    }
+    settings.KEIKEN = settings.KEIKEN.model_copy(update=values)
+
+
+def listed(acme: Organization, name: str, title: str, **parts: Any) -> Any:
+    skill = f"---\nname: {name}\ndescription: {title}\nlicense: Apache-2.0\n---\n\n# {title}\n"
+    return publish(acme, name=name, title=title, skill=skill, **{"conditions": {}, "topics": ["ops"], **parts})
+
+
+@pytest.fixture
+def endpoint(settings: Any, store: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Endpoint]:
+    monkeypatch.setattr(embedding, "QUERY_SECONDS", 60.0)
+    with embedding_endpoint() as server:
+        configure(settings, server.url)
+        yield server
+
+
+@pytest.fixture
+def shelf(acme: Organization, endpoint: Endpoint) -> None:
+    listed(acme, "rotate-certificate", "Rotate a certificate", conditions={"os.family": "linux"}, topics=["tls"])
+    listed(acme, "https-proxy", "Serve pages by https")
+    listed(acme, "sabaa-koushin", "サーバー証明書を更新する")
+    listed(acme, "free-space", "Clean up a full disk", conditions={"os.family": "windows"})
+    listed(acme, "hikae", "データベースの控えを作る")
+    assert embed_listings() == 5
