@@ -9,8 +9,8 @@ import tarfile
 from pathlib import Path
 
 import pytest
+from client_packages import MANIFEST, write_package
 from commands import keiken, keiken_json, process
-from marketplaces import MANIFEST, write_package
 
 from keiken.package import digest
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import client_packages
 import marketplaces
 import pytest
 from commands import keiken, keiken_json
@@ -37,7 +38,9 @@ EXPLORATION: dict[str, Any] = {
 @pytest.fixture
 def market(tmp_path: Path) -> Iterator[Marketplace]:
     with marketplaces.running() as made:
-        made.publish(marketplaces.archive_of(marketplaces.write_package(tmp_path / "made")), tmp_path / "unpacked")
+        made.publish(
+            client_packages.archive_of(client_packages.write_package(tmp_path / "made")), tmp_path / "unpacked"
+        )
         assert keiken_json("login", "--server", made.url, KEIKEN_API_KEY=KEY).exit_code == 0
         yield made
 

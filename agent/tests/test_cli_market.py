@@ -9,11 +9,14 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import client_packages
+import marketplace_parts
 import marketplaces
 import pytest
+from client_packages import flipped
 from commands import keiken, keiken_json, process
 from loopback import Answer, Problem
-from marketplaces import KEY, Marketplace, flipped
+from marketplaces import KEY, Marketplace
 
 from keiken.trust import SigningKey, succession
 
@@ -35,7 +38,7 @@ DAMAGED = {
 @pytest.fixture
 def marketplace(tmp_path: Path) -> Iterator[Marketplace]:
     with marketplaces.running() as running:
-        archive = marketplaces.archive_of(marketplaces.write_package(tmp_path / "made"))
+        archive = client_packages.archive_of(client_packages.write_package(tmp_path / "made"))
         running.attest(running.publish(archive, tmp_path / "unpacked"))
         yield running
 
@@ -144,19 +147,19 @@ def test_a_key_that_the_pinned_one_signed_is_taken_up_when_pulling(signed_in: Ma
 
 
 def test_publishing_sends_exactly_the_packed_bytes(signed_in: Marketplace, folders: Path) -> None:
-    package = marketplaces.write_package(folders / "p", version="1.1.0")
+    package = client_packages.write_package(folders / "p", version="1.1.0")
     ran = keiken_json("publish", package, "--visibility", "organization")
     assert (ran.exit_code, ran.document["created"]) == (0, True)
     assert (ran.document["organization"], ran.document["version"]) == ("globex", "1.1.0")
     (sent,) = signed_in.requests
-    assert sent.body == marketplaces.archive_of(package)
+    assert sent.body == client_packages.archive_of(package)
     assert sent.query == {"visibility": ["organization"]}
     assert sent.headers["content-type"] == "application/gzip"
     assert ran.document["digest"] == keiken_json("pack", package).document["digest"]
 
 
 def test_what_the_review_refuses_is_not_even_sent(signed_in: Marketplace, folders: Path) -> None:
-    package = marketplaces.write_package(folders / "p")
+    package = client_packages.write_package(folders / "p")
     (package / "id_ed25519").write_text("-----BEGIN OPENSSH PRIVATE KEY-----\n")
     ran = keiken_json("publish", package)
     assert (ran.exit_code, ran.code) == (3, "secret_found")
@@ -165,7 +168,7 @@ def test_what_the_review_refuses_is_not_even_sent(signed_in: Marketplace, folder
 
 def test_a_version_that_exists_with_other_bytes_is_refused(signed_in: Marketplace, folders: Path) -> None:
     signed_in.faults["POST /organizations/globex/versions"] = [Problem(409, "version_exists").answer]
-    ran = keiken_json("publish", marketplaces.write_package(folders / "p"))
+    ran = keiken_json("publish", client_packages.write_package(folders / "p"))
     assert (ran.exit_code, ran.code) == (3, "version_exists")
 
 
@@ -241,9 +244,9 @@ def test_the_exact_text_is_shown_and_its_hash_accepted(signed_in: Marketplace) -
     ran = keiken("accept", REFERENCE, "--yes")
     assert ran.exit_code == 0
     assert "Use it well." in ran.stderr
-    assert marketplaces.TERMS_SHA256 in ran.stderr
+    assert marketplace_parts.TERMS_SHA256 in ran.stderr
     (sent,) = [request for request in signed_in.requests if request.method == "POST"]
-    assert sent.json == {"terms_sha256": marketplaces.TERMS_SHA256}
+    assert sent.json == {"terms_sha256": marketplace_parts.TERMS_SHA256}
 
 
 def test_accepting_again_gives_the_same_license(signed_in: Marketplace) -> None:
@@ -261,7 +264,7 @@ def test_nothing_is_accepted_where_nobody_can_be_asked(signed_in: Marketplace) -
 
 
 def test_terms_with_another_text_than_their_hash_are_not_accepted(signed_in: Marketplace) -> None:
-    body = {"id": "terms-1", "text_sha256": marketplaces.TERMS_SHA256, "text": "Other words.\n"}
+    body = {"id": "terms-1", "text_sha256": marketplace_parts.TERMS_SHA256, "text": "Other words.\n"}
     signed_in.faults["GET /terms/terms-1"] = [Answer(body=body)]
     ran = keiken_json("accept", REFERENCE, "--yes")
     assert (ran.exit_code, ran.code) == (3, "terms_mismatch")

@@ -11,7 +11,8 @@ from pathlib import Path
 import marketplaces
 import pytest
 from commands import keiken, keiken_json
-from marketplaces import CASE, KEY, Marketplace
+from marketplace_parts import CASE
+from marketplaces import KEY, Marketplace
 
 from keiken.replay.report import Report
 

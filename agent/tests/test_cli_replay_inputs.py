@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-import marketplaces
+import client_packages
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,7 +16,7 @@ from keiken.package.manifest import Manifest
 
 MANIFEST = Manifest.model_validate(
     {
-        **marketplaces.MANIFEST,
+        **client_packages.MANIFEST,
         "parameters": {
             "text": {"type": "string"},
             "number": {"type": "integer"},

@@ -8,12 +8,14 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import client_packages
 import marketplaces
 import pytest
+from client_packages import flipped
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from loopback import Answer
-from marketplaces import KEY, Marketplace, flipped
+from marketplaces import KEY, Marketplace
 
 from keiken.client import Client, Pulled, Reference, find, pull, standing, verified_claims
 from keiken.errors import KeikenError, PackageError, TrustError, UsageError
@@ -49,7 +51,7 @@ def marketplace(tmp_path: Path) -> Iterator[Marketplace]:
 
 
 def publish(marketplace: Marketplace, folder: Path, **manifest: object) -> str:
-    archive = marketplaces.archive_of(marketplaces.write_package(folder / "package", **manifest))
+    archive = client_packages.archive_of(client_packages.write_package(folder / "package", **manifest))
     return marketplace.publish(archive, folder / "unpacked")
 
 
@@ -137,7 +139,7 @@ def test_a_broken_fresh_download_leaves_the_old_copy(marketplace: Marketplace) -
 
 
 def test_a_package_that_is_another_than_announced_is_refused(marketplace: Marketplace, tmp_path: Path) -> None:
-    other = marketplaces.archive_of(marketplaces.write_package(tmp_path / "other", name="other"))
+    other = client_packages.archive_of(client_packages.write_package(tmp_path / "other", name="other"))
     marketplace.versions["acme", "write-greeting", "1.0.0"] = other
     marketplace.attestations.clear()
     with pytest.raises(PackageError) as caught:

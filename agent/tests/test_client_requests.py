@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import httpx
+import marketplace_parts
 import marketplaces
 import pytest
 from loopback import Answer, Problem
@@ -217,7 +218,7 @@ def test_a_proxy_that_cannot_be_used_is_named(monkeypatch: pytest.MonkeyPatch) -
 def test_offers_terms_grants_and_revocation(marketplace: Marketplace, client: Client) -> None:
     (offer,) = client.offers(Reference.parse("acme/write-greeting"))
     terms = client.terms(offer.terms.id)
-    assert terms.text == marketplaces.TERMS
+    assert terms.text == marketplace_parts.TERMS
     grant = client.accept(offer.id, terms_sha256=terms.text_sha256)
     assert [grant.id] == [held.id for held in client.grants()]
     client.revoke(grant.id, reason="over")

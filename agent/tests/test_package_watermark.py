@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from client_packages import archive_of, flipped, write_package
 from hypothesis import given
 from hypothesis import strategies as st
-from marketplaces import archive_of, flipped, write_package
 
 from keiken.package import digest
 from keiken.package.archive import read_files
