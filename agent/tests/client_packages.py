@@ -7,8 +7,6 @@ from typing import Any
 
 import yaml
 
-from keiken.package import pack
-
 MANIFEST: dict[str, Any] = {
     "experience": "1",
     "name": "write-greeting",
@@ -51,10 +49,6 @@ def write_package(folder: Path, **manifest: Any) -> Path:
     skill = f"---\nname: {document['name']}\ndescription: Writes a greeting.\nlicense: Apache-2.0\n---\n\n# Greet\n"
     (folder / "SKILL.md").write_text(skill)
     return folder
-
-
-def archive_of(folder: Path) -> bytes:
-    return pack(folder)
 
 
 def flipped(content: bytes, position: int, bit: int = 0) -> bytes:

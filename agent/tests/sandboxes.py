@@ -102,6 +102,15 @@ def asleep(nap: str) -> list[int]:
     return processes_mentioning(f"sleep\0{nap}\0")
 
 
+def children_of(pid: int) -> set[int]:
+    """The processes that any of its threads has started and that were not waited for yet."""
+    born: set[int] = set()
+    for children in Path(f"/proc/{pid}/task").glob("*/children"):
+        with contextlib.suppress(OSError):  # a thread that has just ended
+            born.update(map(int, children.read_text().split()))
+    return born
+
+
 def processes_mentioning(word: str) -> list[int]:
     """Processes of this machine whose command line contains the word, without ourselves."""
     found = []

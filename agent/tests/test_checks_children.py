@@ -13,23 +13,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sandboxes import children_of, until
 from states import FILES, MappedState
 
 from keiken.checks import CheckError, Evaluator
 from keiken.checks.nursery import close_nursery
 
 
-def _born_of(pid: int) -> set[int]:
-    born: set[int] = set()
-    for children in Path(f"/proc/{pid}/task").glob("*/children"):
-        with contextlib.suppress(OSError):  # a thread that has just ended
-            born.update(map(int, children.read_text().split()))
-    return born
-
-
 def _children(owner: int | None = None) -> set[int]:
     """The evaluating ones: those of the owner's children that fork them."""
-    return {child for parent in _born_of(owner or os.getpid()) for child in _born_of(parent)}
+    return {child for parent in children_of(owner or os.getpid()) for child in children_of(parent)}
 
 
 def test_the_child_has_no_files_no_environment_and_no_way_to_get_any(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -102,7 +95,7 @@ def test_nothing_is_left_running_after_it_is_closed() -> None:
 
 
 def _parents() -> set[int]:
-    return {parent for parent in _born_of(os.getpid()) if _born_of(parent)}
+    return {parent for parent in children_of(os.getpid()) if children_of(parent)}
 
 
 def test_a_killed_parent_costs_the_next_one_a_start() -> None:
@@ -183,14 +176,11 @@ def test_the_child_ends_with_an_owner_that_is_killed(expression: str) -> None:
     )
     assert owner.stdout is not None
     assert owner.stdout.readline() == "asked\n"
-    processes = {*_born_of(owner.pid), *_children(owner.pid)}
+    processes = {*children_of(owner.pid), *_children(owner.pid)}
     assert len(processes) == 2
     owner.kill()
     owner.communicate()
-    deadline = time.monotonic() + 30
-    while any(map(_is_running, processes)) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    assert not any(map(_is_running, processes))
+    assert until(lambda: not any(map(_is_running, processes)))
 
 
 def _is_running(pid: int) -> bool:

@@ -9,12 +9,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import client_packages
 import marketplaces
 import pytest
+from client_packages import flipped, write_package
 from commands import Ran, keiken_json
 from marketplaces import KEY, Marketplace
 
+from keiken.package import pack
 from keiken.trust import SigningKey, succession
 from keiken.trust.envelopes import add_signature
 from keiken.trust.pins import revocation
@@ -28,8 +29,8 @@ def market(folders: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Marketpla
     """A proven version on a marketplace that this settings folder is signed in to."""
     monkeypatch.setenv("KEIKEN_API_KEY", KEY)
     with marketplaces.running() as marketplace:
-        package = client_packages.write_package(folders / "package" / "write-greeting")
-        marketplace.publish(client_packages.archive_of(package), folders / "unpacked")
+        package = write_package(folders / "package" / "write-greeting")
+        marketplace.publish(pack(package), folders / "unpacked")
         marketplace.attest(VERSION)
         assert keiken_json("login", "--server", marketplace.url).exit_code == 0
         yield marketplace
@@ -243,8 +244,8 @@ def test_a_bundle_is_enough_without_a_network(market: Marketplace, folders: Path
 
 
 def test_the_statements_of_another_package_do_not_pass_for_this_one(market: Marketplace, folders: Path) -> None:
-    other = client_packages.write_package(folders / "other" / "write-other", name="write-other")
-    market.publish(client_packages.archive_of(other), folders / "unpacked-other")
+    other = write_package(folders / "other" / "write-other", name="write-other")
+    market.publish(pack(other), folders / "unpacked-other")
     market.attest("acme/write-other@1.0.0")
     path = exported(folders)
     lines = path.read_text().splitlines()
@@ -277,7 +278,7 @@ def test_no_flipped_byte_of_a_bundle_changes_what_it_says(market: Marketplace, f
     whole = path.read_bytes()
     before = checked("--bundle", str(path)).document
     for position in range(7, len(whole), len(whole) // 24):
-        path.write_bytes(client_packages.flipped(whole, position))
+        path.write_bytes(flipped(whole, position))
         ran = checked("--bundle", str(path))
         assert ran.exit_code == 3 or ran.document == before, position
 

@@ -6,11 +6,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import client_packages
 import marketplaces
 import pytest
+from client_packages import write_package
 from commands import keiken, keiken_json
 from marketplaces import KEY, Marketplace
+
+from keiken.package import pack
 
 REFERENCE = "acme/write-greeting@1.0.0"
 STEP: dict[str, Any] = {
@@ -68,9 +70,7 @@ PROOF: dict[str, Any] = {
 @pytest.fixture
 def market(tmp_path: Path) -> Iterator[Marketplace]:
     with marketplaces.running() as made:
-        made.publish(
-            client_packages.archive_of(client_packages.write_package(tmp_path / "made")), tmp_path / "unpacked"
-        )
+        made.publish(pack(write_package(tmp_path / "made")), tmp_path / "unpacked")
         assert keiken_json("login", "--server", made.url, KEIKEN_API_KEY=KEY).exit_code == 0
         yield made
 

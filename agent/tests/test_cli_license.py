@@ -10,7 +10,6 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import client_packages
 import marketplaces
 import pytest
 from client_packages import flipped, write_package
@@ -19,6 +18,7 @@ from loopback import Answer
 from marketplace_parts import now, payload_of
 from marketplaces import KEY, Marketplace
 
+from keiken.package import pack
 from keiken.trust import SigningKey, sign
 from keiken.trust.licenses import LICENSE_TYPE
 
@@ -34,7 +34,7 @@ def config(working_folder: Path) -> Path:
 @pytest.fixture
 def marketplace(tmp_path: Path) -> Iterator[Marketplace]:
     with marketplaces.running() as running:
-        archive = client_packages.archive_of(write_package(tmp_path / "made"))
+        archive = pack(write_package(tmp_path / "made"))
         running.attest(running.publish(archive, tmp_path / "unpacked"))
         running.is_granted = True
         assert keiken_json("login", "--server", running.url, KEIKEN_API_KEY=KEY).exit_code == 0
@@ -146,7 +146,7 @@ def test_a_token_that_was_changed_is_refused(marketplace: Marketplace, config: P
 def test_a_token_of_another_marketplace_is_refused(marketplace: Marketplace, config: Path, tmp_path: Path) -> None:
     assert pull().exit_code == 0
     with marketplaces.running() as other:
-        archive = client_packages.archive_of(tmp_path / "made")
+        archive = pack(tmp_path / "made")
         other.attest(other.publish(archive, tmp_path / "other"))
         other.is_granted = True
         other.license_changes = {"grant": "grant-9"}

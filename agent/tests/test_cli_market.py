@@ -9,15 +9,15 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import client_packages
 import marketplace_parts
 import marketplaces
 import pytest
-from client_packages import flipped
+from client_packages import flipped, write_package
 from commands import keiken, keiken_json, process
 from loopback import Answer, Problem
 from marketplaces import KEY, Marketplace
 
+from keiken.package import pack
 from keiken.trust import SigningKey, succession
 
 pytestmark = pytest.mark.usefixtures("folders")
@@ -38,7 +38,7 @@ DAMAGED = {
 @pytest.fixture
 def marketplace(tmp_path: Path) -> Iterator[Marketplace]:
     with marketplaces.running() as running:
-        archive = client_packages.archive_of(client_packages.write_package(tmp_path / "made"))
+        archive = pack(write_package(tmp_path / "made"))
         running.attest(running.publish(archive, tmp_path / "unpacked"))
         yield running
 
@@ -147,19 +147,19 @@ def test_a_key_that_the_pinned_one_signed_is_taken_up_when_pulling(signed_in: Ma
 
 
 def test_publishing_sends_exactly_the_packed_bytes(signed_in: Marketplace, folders: Path) -> None:
-    package = client_packages.write_package(folders / "p", version="1.1.0")
+    package = write_package(folders / "p", version="1.1.0")
     ran = keiken_json("publish", package, "--visibility", "organization")
     assert (ran.exit_code, ran.document["created"]) == (0, True)
     assert (ran.document["organization"], ran.document["version"]) == ("globex", "1.1.0")
     (sent,) = signed_in.requests
-    assert sent.body == client_packages.archive_of(package)
+    assert sent.body == pack(package)
     assert sent.query == {"visibility": ["organization"]}
     assert sent.headers["content-type"] == "application/gzip"
     assert ran.document["digest"] == keiken_json("pack", package).document["digest"]
 
 
 def test_what_the_review_refuses_is_not_even_sent(signed_in: Marketplace, folders: Path) -> None:
-    package = client_packages.write_package(folders / "p")
+    package = write_package(folders / "p")
     (package / "id_ed25519").write_text("-----BEGIN OPENSSH PRIVATE KEY-----\n")
     ran = keiken_json("publish", package)
     assert (ran.exit_code, ran.code) == (3, "secret_found")
@@ -168,7 +168,7 @@ def test_what_the_review_refuses_is_not_even_sent(signed_in: Marketplace, folder
 
 def test_a_version_that_exists_with_other_bytes_is_refused(signed_in: Marketplace, folders: Path) -> None:
     signed_in.faults["POST /organizations/globex/versions"] = [Problem(409, "version_exists").answer]
-    ran = keiken_json("publish", client_packages.write_package(folders / "p"))
+    ran = keiken_json("publish", write_package(folders / "p"))
     assert (ran.exit_code, ran.code) == (3, "version_exists")
 
 

@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import client_packages
 import marketplaces
 import pytest
 from client_packages import write_package
@@ -20,6 +19,7 @@ from commands import keiken, keiken_json, process
 from loopback import Answer
 from marketplaces import KEY, Marketplace
 
+from keiken.package import pack
 from keiken.replay.report import Report
 
 pytestmark = pytest.mark.usefixtures("working_folder")
@@ -31,7 +31,7 @@ REFERENCE = "acme/write-greeting"
 def marketplace(tmp_path: Path) -> Iterator[Marketplace]:
     """Signed in to, licensed, with one proven package."""
     with marketplaces.running() as running:
-        archive = client_packages.archive_of(write_package(tmp_path / "made"))
+        archive = pack(write_package(tmp_path / "made"))
         running.attest(running.publish(archive, tmp_path / "unpacked"))
         running.is_granted = True
         assert keiken_json("login", "--server", running.url, KEIKEN_API_KEY=KEY).exit_code == 0

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-import client_packages
 import pytest
+from client_packages import MANIFEST
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -16,7 +16,7 @@ from keiken.package.manifest import Manifest
 
 MANIFEST = Manifest.model_validate(
     {
-        **client_packages.MANIFEST,
+        **MANIFEST,
         "parameters": {
             "text": {"type": "string"},
             "number": {"type": "integer"},

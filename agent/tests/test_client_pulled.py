@@ -8,10 +8,9 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import client_packages
 import marketplaces
 import pytest
-from client_packages import flipped
+from client_packages import flipped, write_package
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from loopback import Answer
@@ -19,7 +18,7 @@ from marketplaces import KEY, Marketplace
 
 from keiken.client import Client, Pulled, Reference, find, pull, standing, verified_claims
 from keiken.errors import KeikenError, PackageError, TrustError, UsageError
-from keiken.package import digest
+from keiken.package import digest, pack
 from keiken.trust import SigningKey
 
 NAME = Reference.parse("acme/write-greeting")
@@ -51,7 +50,7 @@ def marketplace(tmp_path: Path) -> Iterator[Marketplace]:
 
 
 def publish(marketplace: Marketplace, folder: Path, **manifest: object) -> str:
-    archive = client_packages.archive_of(client_packages.write_package(folder / "package", **manifest))
+    archive = pack(write_package(folder / "package", **manifest))
     return marketplace.publish(archive, folder / "unpacked")
 
 
@@ -139,7 +138,7 @@ def test_a_broken_fresh_download_leaves_the_old_copy(marketplace: Marketplace) -
 
 
 def test_a_package_that_is_another_than_announced_is_refused(marketplace: Marketplace, tmp_path: Path) -> None:
-    other = client_packages.archive_of(client_packages.write_package(tmp_path / "other", name="other"))
+    other = pack(write_package(tmp_path / "other", name="other"))
     marketplace.versions["acme", "write-greeting", "1.0.0"] = other
     marketplace.attestations.clear()
     with pytest.raises(PackageError) as caught:

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from client_packages import archive_of, flipped, write_package
+from client_packages import flipped, write_package
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keiken.package import digest
+from keiken.package import digest, pack
 from keiken.package.archive import read_files
 from keiken.package.watermark import SUFFIXES, Mark, carriers, mark_of, marked, original, read_marks, unmarked
 
@@ -51,7 +51,7 @@ def archive(tmp_path: Path) -> bytes:
     (folder / "references").mkdir()
     (folder / "references/more.md").write_text("# More\n\nText.\n")
     (folder / "references/spaced.md").write_text("ends with a space \n\nText.\n")
-    return archive_of(folder)
+    return pack(folder)
 
 
 def test_marks_come_off_byte_for_byte_and_the_header_names_the_license(archive: bytes) -> None:
@@ -99,7 +99,7 @@ def test_a_damaged_copy_is_not_taken_for_the_published_one(archive: bytes) -> No
 def test_what_cannot_carry_is_not_marked(tmp_path: Path) -> None:
     folder = write_package(tmp_path / "write-greeting")
     (folder / "SKILL.md").write_text("---\nname: write-greeting\ndescription: Writes.\n---\nspace \n")
-    assert marked(archive_of(folder), "x", symbols()) is None
+    assert marked(pack(folder), "x", symbols()) is None
 
 
 @given(st.text(alphabet="ab`~# \\\t\n-", max_size=200), st.lists(st.integers(0, 3), min_size=200, max_size=200))

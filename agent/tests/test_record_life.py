@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import gc
 import os
 import signal
@@ -12,6 +11,7 @@ from pathlib import Path
 import pytest
 from commands import keiken_json, process
 from recordings import NAME, facts, gone, recorded, texts, trace
+from sandboxes import children_of
 
 from keiken.errors import Failed, UsageError
 from keiken.package import load
@@ -109,13 +109,9 @@ def test_what_no_package_may_be_called_is_told_before_anything_runs(
     assert not (folder / "canary").exists()
 
 
-def _descriptors_and_children() -> tuple[int, set[str]]:
+def _descriptors_and_children() -> tuple[int, set[int]]:
     gc.collect()  # what an earlier test has left is not counted
-    children: set[str] = set()
-    for task in Path("/proc/self/task").iterdir():
-        with contextlib.suppress(OSError):  # a thread that has just ended
-            children.update((task / "children").read_text().split())
-    return len(list(Path("/proc/self/fd").iterdir())), children
+    return len(list(Path("/proc/self/fd").iterdir())), children_of(os.getpid())
 
 
 def test_recording_leaves_no_descriptor_and_no_child_behind(folder: Path) -> None:

@@ -14,7 +14,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from sandboxes import debian, driver, package_at, processes_mentioning, shell
+from sandboxes import debian, driver, package_at, processes_mentioning, shell, until
 
 from keiken.errors import Refused
 from keiken.sandbox.egress.owner import PORT, ConnectionDenied
@@ -206,10 +206,7 @@ def test_the_proxy_is_not_root_and_ends_with_its_owner(package: Path) -> None:
         os.close(reader)
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
-    deadline = time.monotonic() + 20
-    while Path(f"/proc/{mine[0]}/exe").is_symlink() and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert mine[0] not in processes_mentioning("egress.main")
+    assert until(lambda: mine[0] not in processes_mentioning("egress.main"))
 
 
 def _parent(pid: int) -> int:

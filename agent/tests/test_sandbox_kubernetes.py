@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from clusters import ENVIRONMENT, IMAGE, opened, shell
 from kubernetes_double import Cluster, Trouble
-from sandboxes import package_at
+from sandboxes import package_at, until
 
 from keiken.errors import Failed, SandboxUnavailable
 from keiken.sandbox.kubernetes import manifests, session
@@ -119,10 +119,7 @@ def test_what_a_step_starts_lives_on_without_holding_it_up(cluster: Cluster, pac
     with opened(package) as sandbox:
         ran = shell(sandbox, "(sleep 4; echo late; echo done > work/done; sleep 60) & echo early")
         assert (ran.stdout, ran.duration_seconds < 20) == (b"early\n", True)
-        deadline = time.monotonic() + 20
-        while not sandbox.read("work/done").exists and time.monotonic() < deadline:
-            time.sleep(0.1)
-        assert sandbox.read("work/done").content == b"done\n"
+        assert until(lambda: sandbox.read("work/done").content == b"done\n")
 
 
 def test_nothing_of_a_package_stands_in_what_a_cluster_logs(cluster: Cluster, package: Path) -> None:
@@ -141,9 +138,7 @@ def test_services_are_reached_on_the_loopback_of_the_pod(cluster: Cluster, packa
     with opened(package) as sandbox:
         assert sandbox.listening_ports() == frozenset()
         sandbox.start(["perl", "-e", server], env={})
-        deadline = time.monotonic() + 20
-        while sandbox.listening_ports() != {8080} and time.monotonic() < deadline:
-            time.sleep(0.1)
+        assert until(lambda: sandbox.listening_ports() == {8080})
         with sandbox.connect("localhost", 8080, 20) as made:
             made.settimeout(20)
             made.sendall(b"hello\n")

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
-from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -21,6 +19,7 @@ from experiences.services.verify import verify_next
 from experiences.services.write_progress import ProgressWriter, forget_progress
 from tests import factories
 from tests.experiences.conftest import open_row, publish
+from tests.journeys.conftest import wait_until
 
 SECRET = "correct-horse-battery"
 STEPS: dict[str, Any] = {
@@ -98,13 +97,6 @@ def test_a_log_is_forgotten_an_hour_after_the_verdict(acme: Organization, sent: 
 # --- while it runs
 
 
-def until(holds: Callable[[], bool], seconds: float = 60) -> None:
-    deadline = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-
-
 def progress_of(version: Version, key: factories.Key | None) -> Any:
     headers = key.headers if key is not None else {}
     return Client().get(
@@ -135,7 +127,10 @@ def test_a_publisher_reads_it_while_the_step_still_runs(
             (row,) = progress_of(version, owner).json()["verifications"]
             return list(row["entries"]) if row["state"] == "running" else []
 
-        until(lambda: any(entry.get("step") == "wait" and entry["status"] == "running" for entry in told()))
+        wait_until(
+            lambda: any(entry.get("step") == "wait" and entry["status"] == "running" for entry in told()),
+            "the step that waits is told",
+        )
         seen = told()
     finally:
         worker.join(120)

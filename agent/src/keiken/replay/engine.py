@@ -247,8 +247,11 @@ class _Run:
         return next((record for record in records if not record.holds), None)
 
     def _emit(self, what: str, record: StepRecord) -> None:
-        self.way_out.enter(record.id if what == "started" else "")
-        self.way_out.collect(self.sandbox)
+        if what == "started":
+            self.way_out.enter(record.id)
+        else:
+            self.way_out.enter("")
+            self.way_out.collect(self.sandbox)
         self.job.on_event(what, masked_step(record, self.mask))
 
 
