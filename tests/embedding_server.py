@@ -11,6 +11,10 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+import pytest
+
+from experiences import embedding
+
 DIMENSIONS = 16
 KEY = "sk-never-to-be-seen"
 CONCEPTS = (
@@ -60,6 +64,7 @@ class Endpoint:
 
 @contextmanager
 def embedding_endpoint() -> Iterator[Endpoint]:
+    """Meanwhile this process waits for it longer than a person would: on a busy machine it would be left alone."""
     kept = Endpoint()
 
     class Handler(BaseHTTPRequestHandler):
@@ -88,7 +93,9 @@ def embedding_endpoint() -> Iterator[Endpoint]:
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
     try:
-        yield kept
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(embedding, "QUERY_SECONDS", 60.0)
+            yield kept
     finally:
         server.shutdown()
         server.server_close()

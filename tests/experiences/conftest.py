@@ -15,7 +15,6 @@ from django.core.cache import cache
 from django.db import connection
 
 from accounts.models import AuditEntry, Organization
-from experiences import embedding
 from experiences.models import (
     Attestation,
     Blob,
@@ -196,8 +195,7 @@ def listed(acme: Organization, name: str, title: str, **parts: Any) -> Any:
 
 
 @pytest.fixture
-def endpoint(settings: Any, store: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Endpoint]:
-    monkeypatch.setattr(embedding, "QUERY_SECONDS", 60.0)
+def endpoint(settings: Any, store: Any) -> Iterator[Endpoint]:
     with embedding_endpoint() as server:
         configure(settings, server.url)
         yield server
